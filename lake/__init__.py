@@ -1,0 +1,1 @@
+"""The Parquet lake: where files lie, how they are written, locked and read."""

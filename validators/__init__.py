@@ -1,0 +1,1 @@
+"""Data contracts: what every dataset promises, and how that is checked."""
