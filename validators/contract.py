@@ -1,0 +1,132 @@
+"""Hold a frame against its contract: split good rows from bad, or refuse the frame.
+
+The rules live in `schemas` alone; pandera judges, and this module reads its verdict.
+"""
+
+from dataclasses import dataclass
+
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaErrors
+
+from validators.errors import ContractError
+from validators.schemas import KEY
+
+SHOWN_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """A frame cut in two: `len(valid) + len(rejected)` is the length of the frame.
+
+    Attributes
+    ----------
+    valid : DataFrame
+        The rows that keep every rule, in the order received.
+    rejected : DataFrame
+        The rows that break a rule, with `failed_check` (str) added: every failed check in the
+        form `column:check` or `check`, separated by commas.
+    """
+
+    valid: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def split(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> Split:
+    """Tell the rows that keep the contract from those that break it.
+
+    Columns the model does not know (provenance) stay with their rows in both halves.
+
+    Raises
+    ------
+    ContractError
+        A column is missing or of another type; the message names it, expected and found.
+    """
+    known = [name for name in model.to_schema().columns if name in frame.columns]
+    broken = _broken_rows(_failures(frame.select(known), model))
+    rejected = frame[broken["index"]].with_columns(broken["failed_check"])
+    if broken.is_empty():
+        return Split(valid=frame, rejected=rejected)
+    good = pl.Series([True]).new_from_index(0, len(frame)).scatter(broken["index"], values=False)
+    return Split(valid=frame.filter(good), rejected=rejected)
+
+
+def check(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
+    """Refuse a frame that may not be published.
+
+    On top of the rules for rows: exactly the model's columns in their order, and the key
+    (timestamp, instrument) strictly increasing, so sorted and unique.
+
+    Raises
+    ------
+    ContractError
+        The message shows the first bad rows.
+    """
+    broken = _broken_rows(_failures(frame, model))
+    if not broken.is_empty():
+        rows = frame[broken["index"].head(SHOWN_ROWS)].with_columns(
+            broken["failed_check"].head(SHOWN_ROWS)
+        )
+        raise ContractError(_message(f"{len(broken)} rows break {model.__name__}", rows))
+    unordered = frame.with_row_index("row").filter(~_is_after_previous())
+    if not unordered.is_empty():
+        rows = unordered.head(SHOWN_ROWS)
+        text = f"{len(unordered)} rows do not follow their predecessor by {', '.join(KEY)}"
+        raise ContractError(_message(text, rows))
+
+
+def _failures(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> pl.DataFrame:
+    """Return pandera's failure cases, all about rows; a fault of the frame is raised."""
+    try:
+        model.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        failures: pl.DataFrame = error.failure_cases
+    else:
+        return pl.DataFrame(schema={"column": pl.String, "check": pl.String, "index": pl.UInt32})
+    faults = [_fault(row, frame, model) for row in failures.to_dicts() if row["index"] is None]
+    if faults:
+        raise ContractError(f"{model.__name__}: " + "; ".join(dict.fromkeys(filter(None, faults))))
+    return failures
+
+
+def _broken_rows(failures: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per broken row: `index` and `failed_check`, by index."""
+    of_row = (
+        pl.col("schema_context") == "DataFrameSchema" if "schema_context" in failures else False
+    )
+    name = pl.when(of_row).then("check").otherwise(pl.format("{}:{}", "column", "check"))
+    return (
+        failures.select(pl.col("index").cast(pl.UInt32), name.alias("failed_check"))
+        .group_by("index", maintain_order=True)
+        .agg(pl.col("failed_check").unique(maintain_order=True).str.join(","))
+        .sort("index")
+    )
+
+
+def _fault(row: dict[str, str], frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> str | None:
+    """Put a fault of the whole frame into words; None for one that only follows from others."""
+    columns = model.to_schema().columns
+    at_fault = row["failure_case"]
+    match row["check"].partition("(")[0]:
+        case "column_in_dataframe":
+            return f"column {at_fault} is missing, expected {columns[at_fault].dtype}"
+        case "column_in_schema":
+            return f"column {at_fault} is not expected, found {frame.schema[at_fault]}"
+        case "column_ordered":
+            return f"column {at_fault} is out of order, expected {', '.join(columns)}"
+        case "dtype":
+            expected = columns[row["column"]].dtype
+            return f"column {row['column']}: expected {expected}, found {at_fault}"
+    return None
+
+
+def _is_after_previous() -> pl.Expr:
+    """Whether a row's key is greater than that of the row before it; true for the first."""
+    time, instrument = (pl.col(name) for name in KEY)
+    later = time > time.shift()
+    same_time = time == time.shift()
+    return (later | (same_time & (instrument > instrument.shift()))).fill_null(value=True)
+
+
+def _message(text: str, rows: pl.DataFrame) -> str:
+    return "\n".join([f"{text}; the first:", *map(str, rows.to_dicts())])
