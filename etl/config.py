@@ -1,0 +1,82 @@
+"""Settings of a run: flags over environment over deribit-lake.toml over defaults."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, HttpUrl, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from etl.errors import UsageError
+
+CONFIG_FILE = Path("deribit-lake.toml")
+
+
+class Settings(BaseSettings):
+    """Everything a run can be told; each field is also ``DERIBIT_LAKE_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="DERIBIT_LAKE_", extra="forbid", frozen=True)
+
+    root: Path = Field(Path("data"), description="folder of the lake")
+    host: HttpUrl = Field(HttpUrl("https://www.deribit.com"), description="the exchange")
+    log_dir: Path = Field(Path("logs"), description="folder of app.log")
+    outages: Path | None = Field(None, description="your own file of documented outages")
+    credit_capacity: float = Field(50_000, gt=0, description="size of the credit bucket")
+    credit_refill: float = Field(10_000, gt=0, description="credits a second")
+    credit_cost: float = Field(500, gt=0, description="credits a call")
+    connections: int = Field(16, ge=1, le=32, description="requests in flight; 32 per address")
+    retry_attempts: int = Field(12, ge=1, description="tries of one request")
+    retry_seconds: float = Field(300, ge=0, description="seconds all tries of a request may take")
+    settle_minutes: float = Field(120, ge=0, description="how long a closed candle may be revised")
+    confirm_after: float = Field(600, ge=0, description="seconds between two looks at a hole")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the TOML file below the environment; no dotenv, no secret files."""
+        del dotenv_settings, file_secret_settings
+        toml = TomlConfigSettingsSource(settings_cls, settings_cls.model_config.get("toml_file"))
+        return init_settings, env_settings, toml
+
+    @property
+    def base_url(self) -> str:
+        """The host without a slash at its end."""
+        return str(self.host).rstrip("/")
+
+
+def load_settings(config: Path | None = None, **flags: Any) -> Settings:
+    """Return the settings; a flag that is None was not given.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing or a value is not what its field expects.
+    """
+    if config is not None and not config.is_file():
+        message = f"no configuration file {config}"
+        raise UsageError(message)
+
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(toml_file=config or CONFIG_FILE)
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return FileSettings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = f"setting {name} = {first['input']!r}: {first['msg']}"
+        raise UsageError(message) from error
+    except ValueError as error:
+        message = f"{config or CONFIG_FILE} is not valid TOML: {error}"
+        raise UsageError(message) from error

@@ -1,0 +1,203 @@
+"""Prove what is held: every row the grid owes is there, or is missing for a reason with evidence.
+
+A page that came proves a hole only between two rows it did send, or by being empty altogether: a
+page that came short at an end may have been cut there. A hole is settled by two such answers: at
+once where an outage is documented or nothing came before it, else when they lie apart in time.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from etl.plan import Grid, clip, union
+from lake.ledger import Gap, Reason, Span
+
+Ticks = NDArray[np.int64]  # timestamps of rows [ms], sorted
+
+AGREEING = 2  # answers it takes to settle a hole
+CLOSING_MS = 5 * 60_000  # a row missing for so short a time after its close is not a hole yet
+RECHECK_MS = 24 * 3_600_000  # how often a row that broke its contract twice is asked for again
+
+
+class Answer(NamedTuple):
+    """What one attempt says about its window: nothing (`ticks` None), or the rows it sent."""
+
+    window: Span
+    fetched_ms: int
+    ticks: Ticks | None
+
+
+class Witness(NamedTuple):
+    """A stretch of time an answer speaks for, and what it says of it."""
+
+    span: Span
+    fetched_ms: int
+    says: Literal["failed", "came", "empty", "empty before"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that coverage is judged by, besides the rows and the answers.
+
+    Attributes
+    ----------
+    life
+        From the instrument's listing to its expiry.
+    now_ms
+        The exchange's clock.
+    confirm_after_ms
+        How far apart two looks at a hole nothing explains must lie.
+    documented
+        Returns the source of an outage that covers a hole, or None.
+    """
+
+    grid: Grid
+    life: Span
+    now_ms: int
+    confirm_after_ms: int
+    documented: Callable[[Span], str | None]
+
+
+def find_gaps(
+    wanted: Sequence[Span], held: Ticks, rejected: Ticks, answers: Sequence[Answer], facts: Facts
+) -> tuple[Gap, ...]:
+    """Return every stretch of `wanted` the lake does not hold, with its reason, sorted.
+
+    Parameters
+    ----------
+    held, rejected
+        Rows that are published, and rows that came and broke their contract.
+    """
+    grid = facts.grid
+    alignment = grid.alignment_of(held)
+    owed_until = grid.owed_until(facts.now_ms, alignment)
+    life = grid.snap(facts.life, alignment)
+    first = min(
+        (int(a.ticks[0]) for a in answers if a.ticks is not None and a.ticks.size), default=None
+    )
+    witnesses = [witness for answer in answers for witness in _witnesses(answer, grid)]
+    gaps: list[Gap] = []
+    for span in union(grid.snap(span, alignment) for span in wanted):
+        gaps += _not_owed(span, life, owed_until)
+        owed = clip(clip(span, life), Span(0, owed_until))
+        for hole in missing(owed, held, grid.step_ms):
+            is_leading = first is None or hole.end_ms <= first
+            gaps += _judge(hole, rejected, witnesses, facts, is_leading=is_leading)
+    return _joined(sorted(gaps, key=lambda gap: gap.start_ms))
+
+
+def missing(owed: Span, held: Ticks, step_ms: int) -> list[Span]:
+    """Return the stretches of `owed` in which no row of `held` stands."""
+    if owed.start_ms >= owed.end_ms:
+        return []
+    inside = held[np.searchsorted(held, owed.start_ms) : np.searchsorted(held, owed.end_ms)]
+    fence = np.concatenate([[owed.start_ms - step_ms], inside, [owed.end_ms]])
+    breaks = np.flatnonzero(np.diff(fence) > step_ms)
+    return [Span(int(fence[i]) + step_ms, int(fence[i + 1])) for i in breaks]
+
+
+def _not_owed(span: Span, life: Span, owed_until: int) -> Iterator[Gap]:
+    parts: dict[Reason, Span] = {
+        "before_listing": Span(span.start_ms, min(span.end_ms, life.start_ms)),
+        "in_progress": Span(max(span.start_ms, owed_until), min(span.end_ms, life.end_ms)),
+        "after_expiry": Span(max(span.start_ms, life.end_ms), span.end_ms),
+    }
+    for reason, part in parts.items():
+        if part.start_ms < part.end_ms:
+            yield Gap(part.start_ms, part.end_ms, reason)
+
+
+def _witnesses(answer: Answer, grid: Grid) -> Iterator[Witness]:
+    window, fetched, ticks = answer
+    if ticks is None:
+        yield Witness(window, fetched, "failed")
+        return
+    yield Witness(window, fetched, "came")
+    if not ticks.size:
+        yield Witness(window, fetched, "empty")
+        return
+    first, end = int(ticks[0]), int(ticks[-1]) + grid.step_ms
+    yield Witness(Span(first, end), fetched, "empty")  # where no row stands, that is
+    if end >= window.end_ms:  # the last row came, so the page was not cut at its end
+        yield Witness(Span(window.start_ms, first), fetched, "empty before")
+
+
+def _judge(
+    hole: Span, rejected: Ticks, witnesses: Sequence[Witness], facts: Facts, *, is_leading: bool
+) -> Iterator[Gap]:
+    """Yield the parts of a hole, each with the reason its own witnesses amount to."""
+    source = facts.documented(hole)
+    near = [w for w in witnesses if w.span.start_ms < hole.end_ms and hole.start_ms < w.span.end_ms]
+    agree = {"empty", "empty before"} if is_leading else {"empty"}
+    for part in _parts(hole, rejected, near, facts.grid.step_ms):
+        over = [witness for witness in near if clip(part, witness.span) == part]
+        if np.isin(part.start_ms, rejected):
+            yield _quarantined(part, over, facts)
+            continue
+        seen = sorted(witness.fetched_ms for witness in over if witness.says in agree)
+        if seen:
+            yield _seen(part, seen, facts, source, is_leading=is_leading)
+        else:
+            yield Gap(part.start_ms, part.end_ms, _unseen(part, over, facts))
+
+
+def _parts(hole: Span, rejected: Ticks, witnesses: Sequence[Witness], step_ms: int) -> list[Span]:
+    """Cut a hole wherever what is known of it changes."""
+    bad = rejected[(rejected >= hole.start_ms) & (rejected < hole.end_ms)]
+    cuts = {hole.start_ms, hole.end_ms, *bad.tolist(), *(bad + step_ms).tolist()}
+    for witness in witnesses:
+        cuts |= {witness.span.start_ms, witness.span.end_ms}
+    on_grid = {hole.start_ms - (hole.start_ms - cut) // step_ms * step_ms for cut in cuts}
+    edges = sorted(cut for cut in on_grid if hole.start_ms <= cut <= hole.end_ms)
+    return [Span(start, end) for start, end in pairwise(edges)]
+
+
+def _seen(
+    part: Span, seen: Sequence[int], facts: Facts, source: str | None, *, is_leading: bool
+) -> Gap:
+    """Return the gap of a part that answers agree is empty; `seen` is when they came."""
+    gap = Gap(part.start_ms, part.end_ms, "unexplained", len(seen))
+    if len(seen) < AGREEING:
+        return gap
+    if source is not None:
+        return msgspec.structs.replace(gap, reason="outage", source=source)
+    if is_leading:
+        return msgspec.structs.replace(gap, reason="before_first_trade")
+    if seen[-1] - seen[0] >= facts.confirm_after_ms:
+        return msgspec.structs.replace(gap, reason="absent")
+    return msgspec.structs.replace(gap, retry_at_ms=seen[0] + facts.confirm_after_ms)
+
+
+def _unseen(part: Span, over: Sequence[Witness], facts: Facts) -> Reason:
+    if facts.now_ms - (part.start_ms + facts.grid.closes_after_ms) < CLOSING_MS:
+        return "in_progress"
+    if any(witness.says == "came" for witness in over):
+        return "truncated"
+    return "no_answer" if over else "not_asked"
+
+
+def _quarantined(part: Span, over: Sequence[Witness], facts: Facts) -> Gap:
+    looks = sorted(witness.fetched_ms for witness in over if witness.says == "came")
+    pause = facts.confirm_after_ms if len(looks) < AGREEING else RECHECK_MS
+    return Gap(part.start_ms, part.end_ms, "quarantined", len(looks), looks[-1] + pause)
+
+
+def _joined(gaps: Sequence[Gap]) -> tuple[Gap, ...]:
+    """Join neighbours that are missing for the same reason."""
+    joined: list[Gap] = []
+    for gap in gaps:
+        if joined and joined[-1].end_ms == gap.start_ms and _kind(joined[-1]) == _kind(gap):
+            seen = min(joined[-1].seen, gap.seen)
+            joined[-1] = msgspec.structs.replace(joined[-1], end_ms=gap.end_ms, seen=seen)
+        else:
+            joined.append(gap)
+    return tuple(joined)
+
+
+def _kind(gap: Gap) -> tuple[str, int | None, str | None]:
+    return gap.reason, gap.retry_at_ms, gap.source

@@ -1,0 +1,43 @@
+"""Errors of the etl package.
+
+* EtlError
+  x UsageError            a value the user gave cannot be used
+  x DeribitError          the exchange answered, and refused
+    + RateLimitedError    code 10028: wait and try again
+    + TransientError      a refusal that passes by itself: maintenance, settlement, overload
+  x UnavailableError      no usable answer after every retry: timeouts, cut bodies, HTML
+  x IncompleteError       a run ended without what it was asked for
+"""
+
+
+class EtlError(Exception):
+    """Base of the errors a run reports to its user without a traceback."""
+
+
+class UsageError(EtlError):
+    """A value the user gave cannot be used."""
+
+
+class DeribitError(EtlError):
+    """The exchange answered a request with a JSON-RPC error."""
+
+    def __init__(self, method: str, code: int, message: str) -> None:
+        super().__init__(f"{method} was refused: {message} (code {code})")
+        self.method = method
+        self.code = code
+
+
+class RateLimitedError(DeribitError):
+    """The exchange refused the request for want of credits."""
+
+
+class TransientError(DeribitError):
+    """The exchange refused the request for a reason that passes by itself."""
+
+
+class UnavailableError(EtlError):
+    """The exchange did not give a usable answer."""
+
+
+class IncompleteError(EtlError):
+    """A run ended, what it fetched is kept, and something is still missing."""

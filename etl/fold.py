@@ -1,0 +1,233 @@
+"""Fold the raw attempts of a partition into clean rows, rejected rows and the ledger's record.
+
+A pure function of what was staged: fold it again, anywhere, and the same bytes come out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.coverage import Answer, Facts, Ticks, find_gaps
+from etl.datasets import Dataset
+from etl.deribit import OK
+from etl.plan import Grid, union, year_span
+from etl.transform import decode, latest
+from lake import raw
+from lake.ledger import Record, Span, read_record, write_record
+from lake.paths import Lake, Partition
+from lake.read import checksum
+from lake.write import publish_table
+from validators import contract
+from validators.outages import Outage, documented
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a fold is judged by, besides raw."""
+
+    life: Span
+    now_ms: int
+    settle_ms: int
+    confirm_after_ms: int
+    outages: Sequence[Outage]
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What one partition's raw amounts to."""
+
+    record: Record
+    clean: pa.Table
+    rejected: pa.Table
+
+
+def raw_folder(lake: Lake, dataset: Dataset, instrument: str, year: int) -> Path:
+    """Return the folder the attempts of a partition are staged in."""
+    method = dataset.method.removeprefix("public/")
+    return lake.raw(method, instrument=instrument, resolution=dataset.resolution, year=year)
+
+
+def fold(
+    lake: Lake, dataset: Dataset, partition: Partition, wanted: Sequence[Span], terms: Terms
+) -> Folded:
+    """Return what the raw attempts of a partition amount to.
+
+    Raises
+    ------
+    CorruptFileError
+        If a raw segment cannot be read.
+    ContractError
+        If a page has columns its contract does not know how to judge.
+    """
+    folder = raw_folder(lake, dataset, partition.instrument, partition.year)
+    segments = raw.segments(folder)
+    attempts = raw.read(folder)
+    pages = _pages(attempts, dataset)
+    rows = _rows(pages, dataset, partition.instrument, attempts)
+    split = contract.split(rows, dataset.model)
+    year = year_span(partition.year)
+    valid = latest(_within(split.valid, year))
+    rejected = _within(split.rejected, year)
+    clean = valid.select(dataset.columns)
+    contract.check(clean, dataset.model)
+    facts = Facts(
+        dataset.grid,
+        terms.life,
+        terms.now_ms,
+        terms.confirm_after_ms,
+        lambda hole: _source(hole, dataset.grid, terms.outages),
+    )
+    held = _ticks(clean)
+    table = arrow(clean)
+    record = Record(
+        wanted=tuple(union(wanted)),
+        rows=len(clean),
+        fillers=_fillers(clean),
+        first_ms=int(held[0]) if held.size else None,
+        last_ms=int(held[-1]) if held.size else None,
+        checksum=checksum(table) if held.size else None,
+        quarantined=len(rejected),
+        attempts=attempts.num_rows,
+        gaps=find_gaps(wanted, held, _ticks(rejected), _answers(attempts, pages), facts),
+        provisional=_provisional(valid, attempts, dataset.grid, terms.settle_ms),
+        segments=segments,
+    )
+    return Folded(record, table, arrow(_with_source(rejected, attempts)))
+
+
+def publish(lake: Lake, partition: Partition, folded: Folded) -> None:
+    """Publish a fold: clean, then quarantine, then the ledger that vouches for both.
+
+    A file whose content stays the same is not touched.
+    """
+    before = read_record(lake, partition)
+    clean, quarantine = lake.clean(partition), lake.quarantine(partition)
+    same = before is not None and before.checksum == folded.record.checksum
+    if folded.clean.num_rows and not (same and clean.exists()):
+        publish_table(folded.clean, clean)
+    if folded.rejected.num_rows:
+        publish_table(folded.rejected, quarantine)
+    else:
+        quarantine.unlink(missing_ok=True)
+    if before != folded.record:
+        write_record(lake, partition, folded.record)
+
+
+def arrow(frame: pl.DataFrame) -> pa.Table:
+    """Return a frame as an Arrow table of the types every Parquet reader knows."""
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    fields = [
+        field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def _pages(attempts: pa.Table, dataset: Dataset) -> dict[int, pl.DataFrame]:
+    """Return the rows each good attempt sent of what it was asked for, by attempt number."""
+    starts, ends = (_ms(attempts, name) for name in ("window_start", "window_end"))
+    bodies = (
+        (number, attempts["attempt_id"][number].as_py(), attempts["body"][number].as_py())
+        for number, outcome in enumerate(attempts["outcome"].to_pylist())
+        if outcome == OK
+    )
+    return {
+        number: page.filter(
+            pl.col("timestamp_ms").is_between(starts[number], ends[number], closed="left")
+        )
+        for number, page in decode(bodies, dataset.decode)
+    }
+
+
+def _rows(
+    pages: dict[int, pl.DataFrame], dataset: Dataset, instrument: str, attempts: pa.Table
+) -> pl.DataFrame:
+    """Return all rows that were closed when they were sent, with the number of their attempt."""
+    sent_ms = _sent_ms(attempts)
+    closed = pl.col("timestamp_ms") + dataset.grid.closes_after_ms
+    frames = [
+        page.filter(closed <= sent_ms[number]).with_columns(
+            pl.lit(number, dtype=pl.UInt32).alias("attempt")
+        )
+        for number, page in pages.items()
+    ]
+    if not frames:
+        empty = dataset.model.empty()
+        return empty.with_columns(pl.Series("attempt", [], dtype=pl.UInt32))
+    return dataset.transform(pl.concat(frames, rechunk=True).lazy(), instrument).collect()
+
+
+def _answers(attempts: pa.Table, pages: dict[int, pl.DataFrame]) -> list[Answer]:
+    starts, ends, fetched = (
+        _ms(attempts, name) for name in ("window_start", "window_end", "fetched_at")
+    )
+    return [
+        Answer(
+            Span(int(starts[i]), int(ends[i])),
+            int(fetched[i]),
+            np.sort(pages[i]["timestamp_ms"].to_numpy()) if i in pages else None,
+        )
+        for i in range(attempts.num_rows)
+    ]
+
+
+def _source(hole: Span, grid: Grid, outages: Sequence[Outage]) -> str | None:
+    """Return the source of a documented outage that covers the time a hole's rows describe."""
+    behind = grid.step_ms - grid.closes_after_ms  # a funding row describes the hour before it
+    slack = max(behind - 1, 0)
+    found = documented(hole.start_ms - behind, hole.end_ms - behind, outages, slack_ms=slack)
+    return found.source if found else None
+
+
+def _provisional(
+    valid: pl.DataFrame, attempts: pa.Table, grid: Grid, settle_ms: int
+) -> tuple[Span, ...]:
+    """Return the spans of rows that were read less than `settle_ms` after their close."""
+    if valid.is_empty():
+        return ()
+    read_ms = _sent_ms(attempts)[valid["attempt"].to_numpy()]
+    ticks = _ticks(valid)
+    young = ticks[read_ms - (ticks + grid.closes_after_ms) < settle_ms]
+    breaks = np.flatnonzero(np.diff(young) > grid.step_ms)
+    starts = young[np.concatenate([[0], breaks + 1])] if young.size else young
+    ends = young[np.concatenate([breaks, [-1]])] if young.size else young
+    return tuple(Span(int(a), int(b) + grid.step_ms) for a, b in zip(starts, ends, strict=True))
+
+
+def _with_source(rejected: pl.DataFrame, attempts: pa.Table) -> pl.DataFrame:
+    """Name the attempt each rejected row came from."""
+    ids = pl.Series("attempt_id", attempts["attempt_id"].to_pylist(), dtype=pl.String)
+    return rejected.with_columns(ids.gather(rejected["attempt"])).drop("attempt")
+
+
+def _within(frame: pl.DataFrame, span: Span) -> pl.DataFrame:
+    ms = pl.col("timestamp").dt.epoch("ms")
+    return frame.filter(ms.is_between(span.start_ms, span.end_ms, closed="left"))
+
+
+def _fillers(clean: pl.DataFrame) -> int:
+    return int((clean["volume"] == 0).sum()) if "volume" in clean.columns else 0
+
+
+def _ticks(frame: pl.DataFrame) -> Ticks:
+    return np.unique(frame["timestamp"].dt.epoch("ms").to_numpy())
+
+
+def _ms(attempts: pa.Table, name: str) -> Ticks:
+    return _milliseconds(attempts[name].cast(pa.int64()))
+
+
+def _sent_ms(attempts: pa.Table) -> Ticks:
+    """Return the exchange's clock at each answer, our own where it sent none."""
+    ours = attempts["fetched_at"].cast(pa.int64())
+    return _milliseconds(pc.coalesce(attempts["us_out"], ours))
+
+
+def _milliseconds(microseconds: pa.ChunkedArray) -> Ticks:
+    milliseconds: Ticks = microseconds.to_numpy() // 1000
+    return milliseconds

@@ -1,0 +1,105 @@
+"""What to ask for: pure functions from what is wanted and what is held to windows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lake.ledger import Record, Span
+
+PLAIN = {"not_asked", "no_answer"}  # gaps nothing is known of: no neighbours are needed to judge
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where rows can stand: every `step_ms`, starting at one of `alignments_ms` within a step.
+
+    `closes_after_ms` is how long after its timestamp a row is final: one step for a candle, which
+    carries its open time, and nothing for a row that describes the hour it ends.
+    """
+
+    step_ms: int
+    alignments_ms: tuple[int, ...] = (0,)
+    closes_after_ms: int = 0
+
+    def alignment_of(self, ticks: NDArray[np.int64]) -> int:
+        """Return the alignment the rows are on; the first possible one where there are none."""
+        on_grid = np.isin(ticks % self.step_ms, self.alignments_ms)
+        if not on_grid.any():
+            return self.alignments_ms[0]
+        found, counts = np.unique(ticks[on_grid] % self.step_ms, return_counts=True)
+        return int(found[np.argmax(counts)])
+
+    def snap(self, span: Span, alignment: int) -> Span:
+        """Return the span from the first row in `span` to one step past the last."""
+        return Span(self._up(span.start_ms, alignment), self._up(span.end_ms, alignment))
+
+    def owed_until(self, now_ms: int, alignment: int) -> int:
+        """Return the timestamp of the first row that is not closed at `now_ms`."""
+        return self._up(now_ms - self.closes_after_ms + 1, alignment)
+
+    def _up(self, ms: int, alignment: int) -> int:
+        return -(-(ms - alignment) // self.step_ms) * self.step_ms + alignment
+
+
+def union(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans merged where they touch or overlap, sorted, empty ones gone."""
+    merged: list[Span] = []
+    for span in sorted(span for span in spans if span.start_ms < span.end_ms):
+        if merged and span.start_ms <= merged[-1].end_ms:
+            merged[-1] = Span(merged[-1].start_ms, max(merged[-1].end_ms, span.end_ms))
+        else:
+            merged.append(span)
+    return merged
+
+
+def clip(span: Span, to: Span) -> Span:
+    """Return the part of `span` inside `to`; empty (start = end) where they are apart."""
+    start = max(span.start_ms, to.start_ms)
+    return Span(start, max(start, min(span.end_ms, to.end_ms)))
+
+
+def year_span(year: int) -> Span:
+    """Return the calendar year in UTC."""
+    start, end = (int(datetime(y, 1, 1, tzinfo=UTC).timestamp()) * 1000 for y in (year, year + 1))
+    return Span(start, end)
+
+
+def by_year(span: Span) -> dict[int, Span]:
+    """Return the parts of `span` by calendar year."""
+    if span.start_ms >= span.end_ms:
+        return {}
+    first, last = (
+        datetime.fromtimestamp(ms / 1000, UTC).year for ms in (span.start_ms, span.end_ms - 1)
+    )
+    return {year: clip(span, year_span(year)) for year in range(first, last + 1)}
+
+
+def pages(span: Span, step_ms: int, rows: int) -> list[Span]:
+    """Return `span` cut into windows of at most `rows` rows."""
+    width = step_ms * rows
+    starts = range(span.start_ms, span.end_ms, width)
+    return [Span(start, min(start + width, span.end_ms)) for start in starts]
+
+
+def windows(
+    record: Record, grid: Grid, *, rows: int, life: Span, now_ms: int, refresh: Iterable[Span] = ()
+) -> list[Span]:
+    """Return what to ask for now, in windows of at most `rows` rows.
+
+    Gaps that are due are asked for: unknown ones plainly, known ones with a row on each side, both
+    of which must come back before a hole is believed. `refresh` are spans to be read again.
+
+    Parameters
+    ----------
+    life
+        The part of time in which the instrument can have closed rows.
+    """
+    due = [gap for gap in record.gaps if not gap.is_settled and (gap.retry_at_ms or 0) <= now_ms]
+    asks = list(refresh)
+    for gap in due:
+        flank = 0 if gap.reason in PLAIN else grid.step_ms
+        asks.append(clip(Span(gap.start_ms - flank, gap.end_ms + flank), life))
+    return [page for span in union(asks) for page in pages(span, grid.step_ms, rows)]

@@ -1,0 +1,143 @@
+"""From raw bodies to clean columns: decode pages as they came, then pure Polars."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from etl.errors import EtlError
+
+PRICES = ("open", "high", "low", "close")
+
+
+class ChartPage(msgspec.Struct):
+    """Result of public/get_tradingview_chart_data: columns of equal length."""
+
+    status: str = "ok"
+    ticks: list[int] = []
+    open: list[float | None] = []
+    high: list[float | None] = []
+    low: list[float | None] = []
+    close: list[float | None] = []
+    volume: list[float | None] = []
+    cost: list[float | None] = []
+
+
+class FundingRow(msgspec.Struct):
+    """One row of public/get_funding_rate_history."""
+
+    timestamp: int
+    index_price: float | None = None
+    prev_index_price: float | None = None
+    interest_1h: float | None = None
+    interest_8h: float | None = None
+
+
+class _ChartEnvelope(msgspec.Struct):
+    result: ChartPage
+
+
+class _FundingEnvelope(msgspec.Struct):
+    result: list[FundingRow]
+
+
+_decode_chart = msgspec.json.Decoder(_ChartEnvelope).decode
+_decode_funding = msgspec.json.Decoder(_FundingEnvelope).decode
+_CHART_COLUMNS = ChartPage.__struct_fields__[1:]
+_FUNDING_COLUMNS = FundingRow.__struct_fields__
+
+
+def check_chart(result: msgspec.Raw) -> None:
+    """Raise where a result is not a page of candles.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        If a member has the wrong type, or the columns differ in length.
+    """
+    page = msgspec.json.decode(result, type=ChartPage)
+    lengths = {name: len(getattr(page, name)) for name in _CHART_COLUMNS}
+    if len(set(lengths.values())) > 1:
+        message = f"columns of different length: {lengths}"
+        raise msgspec.ValidationError(message)
+
+
+def check_funding(result: msgspec.Raw) -> None:
+    """Raise where a result is not a page of funding rates.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        If a row has no timestamp or a member has the wrong type.
+    """
+    msgspec.json.decode(result, type=list[FundingRow])
+
+
+def decode_chart(body: bytes) -> pl.DataFrame:
+    """Return the rows of one page of candles, as sent: `timestamp_ms` and six float columns."""
+    page = _decode_chart(body).result
+    columns = {"timestamp_ms": np.array(page.ticks, dtype=np.int64)} | {
+        name: np.array(getattr(page, name), dtype=np.float64) for name in _CHART_COLUMNS[1:]
+    }
+    return pl.DataFrame(columns)
+
+
+def decode_funding(body: bytes) -> pl.DataFrame:
+    """Return the rows of one page of funding rates, as sent."""
+    rows = _decode_funding(body).result
+    columns = {name: [getattr(row, name) for row in rows] for name in _FUNDING_COLUMNS}
+    schema = {name: pl.Float64() for name in _FUNDING_COLUMNS} | {"timestamp": pl.Int64()}
+    return pl.DataFrame(columns, schema=schema).rename({"timestamp": "timestamp_ms"})
+
+
+def decode(
+    bodies: Iterable[tuple[int, str, bytes]], decode_page: Callable[[bytes], pl.DataFrame]
+) -> list[tuple[int, pl.DataFrame]]:
+    """Return the pages of ``(attempt, attempt_id, body)``, each with its attempt's number.
+
+    Raises
+    ------
+    EtlError
+        If a body that was staged as good does not decode.
+    """
+    pages = []
+    for number, name, body in bodies:
+        try:
+            pages.append((number, decode_page(body)))
+        except (msgspec.DecodeError, ValueError) as error:
+            message = f"raw attempt {name} was staged as good and does not decode: {error}"
+            raise EtlError(message) from error
+    return pages
+
+
+def transform_candles(raw: pl.LazyFrame, instrument: str) -> pl.LazyFrame:
+    """Return candles [quote, base coin, quote] keyed by their open time; NaN becomes null."""
+    return raw.select(
+        _timestamp(),
+        pl.lit(instrument).alias("instrument"),
+        pl.col(*PRICES, "volume", "cost"),
+        pl.col("attempt"),
+    )
+
+
+def transform_funding(raw: pl.LazyFrame, instrument: str) -> pl.LazyFrame:
+    """Return hourly funding rates [1] and index prices [USD]; a row describes the hour it ends."""
+    return raw.select(
+        _timestamp(),
+        pl.lit(instrument).alias("instrument"),
+        pl.col("index_price", "prev_index_price", "interest_1h", "interest_8h"),
+        pl.col("attempt"),
+    )
+
+
+def latest(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per timestamp, sorted: the one of the latest attempt, its last if several."""
+    ordered = rows.sort("timestamp", "attempt", maintain_order=True)
+    is_last = pl.col("timestamp") != pl.col("timestamp").shift(-1)
+    return ordered.filter(is_last.fill_null(value=True))
+
+
+def _timestamp() -> pl.Expr:
+    # ms to µs by hand: a cast of the epoch would accept microseconds sent by mistake.
+    return (pl.col("timestamp_ms") * 1000).cast(pl.Datetime("us", "UTC")).alias("timestamp")

@@ -1,0 +1,57 @@
+"""Errors of the lake package.
+
+* LakeError
+  x LakeFormatError     the lake was written by a newer version
+  x CorruptFileError    a file of the lake cannot be read
+  x PartitionBusyError  another process is writing the partition
+  x DiskFullError       no space is left; what was published stays as it was
+  x NotWritableError    the lake's folder cannot be written
+  x QueryError          a query the lake refuses or cannot answer
+"""
+
+from pathlib import Path
+
+
+class LakeError(Exception):
+    """Base of the errors the lake reports to its user without a traceback."""
+
+
+class LakeFormatError(LakeError):
+    """The lake was written by a newer version of the software."""
+
+
+class CorruptFileError(LakeError):
+    """A file of the lake cannot be read."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        text = " ".join(str(reason).split())
+        super().__init__(
+            f"{path} is corrupt ({text}); "
+            "`deribit-lake verify --quarantine` sets it aside, `replay` or `heal` rebuilds it"
+        )
+        self.path = path
+
+
+class PartitionBusyError(LakeError):
+    """Another process is writing the partition."""
+
+
+class DiskFullError(LakeError):
+    """No space is left on the device that holds the lake."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"no space left on the disk that holds {path}: nothing published was changed; "
+            "make room and run the same command again"
+        )
+
+
+class NotWritableError(LakeError):
+    """The lake's folder cannot be written."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"cannot write {path}: {error.strerror or error}")
+
+
+class QueryError(LakeError):
+    """A query the lake refuses or DuckDB cannot answer."""

@@ -1,0 +1,91 @@
+"""Read published data: frames in key order, and files that are what the ledger says."""
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.errors import CorruptFileError
+from lake.paths import Lake, Partition
+
+
+def scan(lake: Lake, dataset: str, instrument: str = "*") -> pl.LazyFrame:
+    """Return the published rows of a dataset, lazily; no file means no rows and no columns.
+
+    Raises
+    ------
+    CorruptFileError
+        If a file is not readable Parquet.
+    """
+    paths = sorted(lake.clean_folder(dataset).glob(f"{instrument}/*.parquet"))
+    for path in paths:
+        check_footer(path)
+    if not paths:
+        return pl.LazyFrame()
+    return pl.scan_parquet(paths, hive_partitioning=False)
+
+
+def check_footer(path: Path) -> int:
+    """Return the number of rows of a Parquet file by its footer.
+
+    Raises
+    ------
+    CorruptFileError
+        If it has none that can be read.
+    """
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(path, error) from error
+
+
+def read_table(path: Path) -> pa.Table:
+    """Return a whole Parquet file, every page read.
+
+    Raises
+    ------
+    CorruptFileError
+        If any of it cannot be read.
+    """
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(path, error) from error
+
+
+def held_instruments(lake: Lake, dataset: str) -> list[str]:
+    """Return the instruments that have at least one published file in a dataset."""
+    return sorted({path.parent.name for path in lake.clean_folder(dataset).glob("*/*.parquet")})
+
+
+def checksum(table: pa.Table) -> str:
+    """Return a digest of a table's content: names, types, values and order, not its file's bytes.
+
+    It holds across library versions and compression settings.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        digest.update(f"{name}:{column.type}:{column.null_count}:{len(column)};".encode())
+        if column.null_count:
+            digest.update(column.is_null().to_numpy(zero_copy_only=False).tobytes())
+        if pa.types.is_string(column.type):
+            _digest_strings(digest, column)
+        else:
+            digest.update(column.fill_null(0).to_numpy(zero_copy_only=False).tobytes())
+    return digest.hexdigest()
+
+
+def _digest_strings(digest: "hashlib.blake2b", column: pa.Array) -> None:
+    """Hash a string column by its distinct values and their codes: constant columns are cheap."""
+    encoded = column.dictionary_encode()
+    digest.update("\0".join(map(str, encoded.dictionary.to_pylist())).encode())
+    digest.update(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).tobytes())
+
+
+def partition_checksum(lake: Lake, partition: Partition) -> str | None:
+    """Return the content checksum of a partition's published file, None where there is none."""
+    path = lake.clean(partition)
+    return checksum(read_table(path)) if path.exists() else None

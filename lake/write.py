@@ -1,0 +1,98 @@
+"""Publish files atomically: a reader sees the old file or the new one, whole."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.errors import DiskFullError, LakeError, NotWritableError
+
+ROW_GROUP_ROWS = 131_072
+ZSTD_LEVEL = 3
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def publish_bytes(data: bytes, path: Path) -> None:
+    """Write `data` to `path` atomically and durably."""
+    _publish(path, lambda file: file.write(data))
+
+
+def publish_table(table: pa.Table, path: Path, *, level: int = ZSTD_LEVEL) -> None:
+    """Write `table` to Parquet at `path` atomically and durably.
+
+    The bytes are a function of the table's content alone: rows in one chunk, fixed row groups and
+    fixed encodings (floats byte-stream-split, timestamps delta-packed, strings by dictionary).
+    """
+    whole = table.combine_chunks()
+    _publish(
+        path,
+        lambda file: pq.write_table(
+            whole,
+            file,
+            compression="zstd",
+            compression_level=level,
+            use_dictionary=[field.name for field in whole.schema if pa.types.is_string(field.type)],
+            column_encoding=_encodings(whole.schema),
+            row_group_size=ROW_GROUP_ROWS,
+        ),
+    )
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write `path` into an error of the lake."""
+    try:
+        yield
+    except OSError as error:
+        raise _as_lake_error(path, error) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete temporary files a killed process left in `folder`; call it under the lock."""
+    for path in folder.glob("*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _fsync_folder(path.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _as_lake_error(path: Path, error: OSError) -> LakeError:
+    if error.errno in NO_SPACE:
+        return DiskFullError(path)
+    return NotWritableError(path, error)
+
+
+def _encodings(schema: pa.Schema) -> dict[str, str]:
+    encodings = {}
+    for field in schema:
+        if pa.types.is_floating(field.type):
+            encodings[field.name] = "BYTE_STREAM_SPLIT"
+        elif pa.types.is_timestamp(field.type) or pa.types.is_integer(field.type):
+            encodings[field.name] = "DELTA_BINARY_PACKED"
+    return encodings
