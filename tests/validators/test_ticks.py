@@ -1,0 +1,63 @@
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from validators.errors import ReviewedFileError
+from validators.ticks import is_on_tick, load_tick_sizes, tick_at
+
+
+def tick(instrument, time, default=None):
+    frame = pl.DataFrame({"timestamp": [datetime.fromisoformat(time).replace(tzinfo=UTC)]})
+    return frame.select(tick_at(instrument, load_tick_sizes(), default=default)).item()
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("2018-08-14 00:00", 0.5),
+        ("2019-01-30 07:59", 0.5),
+        ("2019-01-30 08:00", 0.25),
+        ("2019-06-08 07:59", 0.25),
+        ("2019-06-08 08:00", 0.5),
+        ("2026-01-01 00:00", 0.5),
+    ],
+)
+def test_bitcoin_printed_quarters_in_early_2019(time, expected):
+    assert tick("BTC-PERPETUAL", time) == expected
+
+
+def test_an_instrument_not_reviewed_has_the_tick_of_its_record():
+    assert tick("SOL_USDC-PERPETUAL", "2024-01-01 00:00", default=0.001) == 0.001
+    assert tick("SOL_USDC-PERPETUAL", "2024-01-01 00:00") is None
+
+
+@pytest.mark.parametrize("step", [0.5, 0.25, 0.05, 0.001, 0.0001])
+def test_no_multiple_of_a_tick_is_a_false_alarm(step):
+    ticks = pl.int_range(1, 2_000_000, 17, eager=True)
+    sums = (ticks * round(step * 10_000)).cast(pl.Float64) / 10_000
+    frame = pl.DataFrame({"product": ticks * step, "sum": sums, "tick": step})
+
+    assert frame.select(pl.all_horizontal(is_on_tick("product"), is_on_tick("sum")).all()).item()
+
+
+def test_a_price_between_two_ticks_is_off():
+    frame = pl.DataFrame({"price": [100.05, 100.01, 100.0500004], "tick": [0.05, 0.05, 0.05]})
+
+    assert frame.select(is_on_tick("price")).to_series().to_list() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[tick_size]]\ninstrument = 'X'\nsource = 's'", "is no tick size"),
+        ("[[tick_size]]\ninstrument = 'X'\nsource = 's'\ntick = 0.0", "has tick 0.0"),
+        ("nothing = 1", "cannot be read"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_named(tmp_path, text, message):
+    path = tmp_path / "ticks.toml"
+    path.write_text(text)
+
+    with pytest.raises(ReviewedFileError, match=message):
+        load_tick_sizes(path)
