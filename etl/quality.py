@@ -1,0 +1,148 @@
+"""Check what a table of the lake holds, write the findings as CSV, and sum them up."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from lake.write import publish_bytes
+from validators import quality
+from validators.outages import Outage
+from validators.ticks import load_tick_sizes
+
+LISTED = 100_000
+"""Findings of one check and one instrument that a report lists; its summary counts them all."""
+
+REPORTS = {
+    "gaps": ("gap_report.csv", quality.gaps.SCHEMA),
+    "sanity": ("sanity_report.csv", quality.sanity.SCHEMA),
+    "outliers": ("outlier_report.csv", quality.outliers.SCHEMA),
+    "fillers": ("filler_report.csv", quality.fillers.SCHEMA),
+}
+"""File and columns of each check's report, in the order they are written."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What one check found in one instrument: how many findings, and how many of each status."""
+
+    check: str
+    instrument: str
+    rows: int
+    findings: int
+    documented: int
+    review: int
+    unexplained: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityReport:
+    """The summary of a table, and where its findings are listed."""
+
+    table: str
+    lines: tuple[Line, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was checked and nothing was found that nobody explains."""
+        return bool(self.lines) and not any(line.unexplained for line in self.lines)
+
+
+def check_quality(  # noqa: PLR0913  the options of one command
+    candles: pl.LazyFrame,
+    *,
+    table: str,
+    resolution: str,
+    tick_sizes: Mapping[str, float],
+    outages: Sequence[Outage],
+    out_dir: Path,
+    gap_minutes: float = 5,
+) -> QualityReport:
+    """Run every check on every instrument of a table, one instrument in memory at a time.
+
+    Parameters
+    ----------
+    candles : LazyFrame
+        The rows of the table, each instrument's by time. A table without candles (funding rates)
+        is checked for gaps only, its rows describing the step before their timestamp.
+    table : str
+        Name of the table, for the summary.
+    resolution : str
+        Step of the rows, by Deribit's name of it (`60` for funding rates).
+    tick_sizes : mapping of str to float
+        The tick of each instrument's record [quote], for times not in `tick_sizes.toml`.
+    outages : sequence of Outage
+        The documented incidents.
+    out_dir : Path
+        Where the reports of `REPORTS` go, each replaced atomically, with a header at least.
+    gap_minutes : float
+        Gaps up to this long are no finding [min].
+
+    Raises
+    ------
+    LakeError
+        A report cannot be written.
+    """
+    lines: list[Line] = []
+    found: dict[str, list[pl.DataFrame]] = {check: [] for check in REPORTS}
+    for instrument in _instruments(candles):
+        frame = candles.filter(pl.col("instrument") == instrument).collect()
+        finders = _finders(resolution, outages, gap_minutes, tick_sizes.get(instrument))
+        if "close" not in frame.columns:
+            finders = {"gaps": partial(finders["gaps"], describes_past=True)}
+        for check, find in finders.items():
+            findings = find(frame)
+            lines.append(_line(check, instrument, rows=len(frame), findings=findings))
+            found[check].append(_listed(check, instrument, findings))
+    return QualityReport(table=table, lines=tuple(lines), files=tuple(_write(found, out_dir)))
+
+
+def _instruments(rows: pl.LazyFrame) -> list[str]:
+    names: list[str] = rows.select(pl.col("instrument").unique()).collect().to_series().to_list()
+    return sorted(names)
+
+
+def _finders(
+    resolution: str, outages: Sequence[Outage], gap_minutes: float, tick_size: float | None
+) -> dict[str, Callable[..., pl.DataFrame]]:
+    """Return the function of every check, its thresholds and reviewed files filled in."""
+    aware = {"resolution": resolution, "outages": outages}
+    reviewed = load_tick_sizes()
+    return {
+        "gaps": partial(quality.find_gaps, longer_than=gap_minutes, **aware),
+        "sanity": partial(
+            quality.find_faults, resolution=resolution, tick_size=tick_size, tick_sizes=reviewed
+        ),
+        "outliers": partial(quality.find_outliers, tick_size=tick_size or 0.0, **aware),
+        "fillers": partial(quality.find_fillers, **aware),
+    }
+
+
+def _line(check: str, instrument: str, *, rows: int, findings: pl.DataFrame) -> Line:
+    statuses = ("documented", "review", "unexplained")
+    counts = {status: int(findings["status"].eq(status).sum()) for status in statuses}
+    return Line(check=check, instrument=instrument, rows=rows, findings=len(findings), **counts)
+
+
+def _listed(check: str, instrument: str, findings: pl.DataFrame) -> pl.DataFrame:
+    if len(findings) > LISTED:
+        file = REPORTS[check][0]
+        logger.warning(
+            "%s lists the first %d of %d findings in %s", file, LISTED, len(findings), instrument
+        )
+    return findings.head(LISTED)
+
+
+def _write(found: Mapping[str, Sequence[pl.DataFrame]], out_dir: Path) -> Iterator[Path]:
+    """Write one report per check, and say where."""
+    for check, (file, schema) in REPORTS.items():
+        findings = pl.concat([schema.to_frame(), *found[check]])
+        text = findings.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
+        publish_bytes(text.encode(), out_dir / file)
+        yield out_dir / file
