@@ -1,0 +1,43 @@
+"""Errors as Deribit sends them: a code, a message, and an HTTP status.
+
+ApiError
+    a JSON-RPC error, raised by a method and put into the envelope by the server
+"""
+
+from typing import Any
+
+MESSAGES = {
+    -32700: "Parse error",
+    -32602: "Invalid params",
+    -32601: "Method not found",
+    -32600: "request entity too large",
+    10028: "too_many_requests",
+    10041: "settlement_in_progress",
+    11029: "invalid_arguments",
+    11051: "system_maintenance",
+    11094: "internal_server_error",
+    13009: "unauthorized",
+    13020: "not_found",
+}
+
+_STATUS = {10028: 429, 11051: 503, 11094: 500, 13009: 401}
+
+
+class ApiError(Exception):
+    """A JSON-RPC error; `data` tells the reason and the parameter at fault."""
+
+    def __init__(self, code: int, reason: str | None = None, param: str | None = None) -> None:
+        super().__init__(code, MESSAGES[code], reason, param)
+        self.code = code
+        told = {"reason": reason, "param": param}
+        self.data: dict[str, str] = {name: text for name, text in told.items() if text}
+
+    @property
+    def http_status(self) -> int:
+        """Status of the answer; what Deribit sends per code is not documented, mostly 400."""
+        return _STATUS.get(self.code, 400)
+
+    def body(self) -> dict[str, Any]:
+        """Return the `error` member of the envelope."""
+        body: dict[str, Any] = {"code": self.code, "message": MESSAGES[self.code]}
+        return body | {"data": self.data} if self.data else body

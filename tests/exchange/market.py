@@ -1,0 +1,146 @@
+"""The truth about the simulated market: what the exchange has, whatever it may serve.
+
+End-to-end tests compare a lake with this, never with what was fetched. All windows here are
+half-open, ``[start_ms, end_ms)``.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.exchange import noise, outages
+from tests.exchange.funding import Funding, funding_of, hours_between
+from tests.exchange.instruments import BY_NAME, INSTRUMENTS, Instrument
+from tests.exchange.path import EPOCH_MS, HOUR_MS, price_path
+from tests.exchange.tape import RESOLUTIONS, BarCache, Tape
+from tests.exchange.trades import MINUTE_MS, Bars, Ints
+
+Columns = dict[str, NDArray[np.generic]]
+
+
+class World:
+    """Everything that follows from a seed and does not depend on the present."""
+
+    def __init__(self, seed: int) -> None:
+        paths = {coin: price_path(seed, coin) for coin in ("BTC", "ETH")}
+        cache = BarCache()
+        self.seed = seed
+        self.tapes = {
+            instrument.name: Tape(seed, instrument, paths[instrument.base], cache)
+            for instrument in INSTRUMENTS
+        }
+        self._funding: dict[str, Funding] = {}
+
+    def warm(self) -> None:
+        """Make all funding histories, so that no request has to wait for one."""
+        for instrument in self.tapes:
+            self.funding(instrument)
+
+    def funding(self, instrument: str) -> Funding:
+        """Return hourly index prices and funding of an instrument."""
+        if instrument not in self._funding:
+            tape = self.tapes[instrument]
+            self._funding[instrument] = funding_of(self.seed, tape.instrument, tape.path)
+        return self._funding[instrument]
+
+
+@dataclass(frozen=True)
+class Market:
+    """The market of a seed as it stands at `now_ms` [Unix ms]."""
+
+    seed: int
+    now_ms: int
+
+    @cached_property
+    def world(self) -> World:
+        """What does not depend on the present."""
+        return World(self.seed)
+
+    def at(self, now_ms: int) -> "Market":
+        """Return the same market at another moment, sharing what is cached."""
+        other = replace(self, now_ms=now_ms)
+        other.__dict__["world"] = self.world
+        return other
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Instruments listed by now."""
+        return tuple(i for i in INSTRUMENTS if i.creation_ms <= self.now_ms)
+
+    def bars(self, instrument: str, start_ms: int, end_ms: int, resolution: str = "1") -> Bars:
+        """Return the bars that open in a window, in whole units."""
+        window = (-(-start_ms // MINUTE_MS), -(-end_ms // MINUTE_MS))
+        tape = self.world.tapes[instrument]
+        return tape.bars(*window, span=RESOLUTIONS[resolution], now_ms=self.now_ms)
+
+    def candles(
+        self, instrument: str, start_ms: int, end_ms: int, resolution: str = "1"
+    ) -> Columns:
+        """Return the candles that open in a window, as get_tradingview_chart_data names them.
+
+        Returns
+        -------
+        dict of arrays, shape (n,)
+            `ticks` int64 [Unix ms]; `open`, `high`, `low`, `close` float64 [quote currency];
+            `volume` float64 [coin]; `cost` float64 [quote currency].
+        """
+        return as_columns(BY_NAME[instrument], self.bars(instrument, start_ms, end_ms, resolution))
+
+    def minutes(self, instrument: str, start_ms: int, end_ms: int) -> Ints:
+        """Return the ticks [Unix ms] of all minutes the exchange has, without making candles."""
+        first = max(-(-start_ms // MINUTE_MS), BY_NAME[instrument].first_minute)
+        end = -(-min(end_ms, self.now_ms) // MINUTE_MS)
+        minutes = np.arange(first, max(first, end), dtype=np.int64)
+        return minutes[~outages.is_missing(minutes)] * MINUTE_MS
+
+    def funding(self, instrument: str, start_ms: int, end_ms: int) -> Columns:
+        """Return the hourly funding rows of a window.
+
+        Returns
+        -------
+        dict of arrays, shape (n,)
+            `timestamp` int64 [Unix ms]; `index_price`, `prev_index_price` [quote currency];
+            `interest_1h`, `interest_8h` [1], all float64.
+        """
+        # Deribit's window excludes its start and includes its end; ours is the other way round.
+        hours = hours_between(BY_NAME[instrument], start_ms - 1, end_ms - 1, now_ms=self.now_ms)
+        rows = self.world.funding(instrument)
+        here, before = slice(hours.start, hours.stop), slice(hours.start - 1, hours.stop - 1)
+        return {
+            "timestamp": EPOCH_MS + np.arange(hours.start, hours.stop, dtype=np.int64) * HOUR_MS,
+            "index_price": rows.index_price[here],
+            "prev_index_price": rows.index_price[before],
+            "interest_1h": rows.interest_1h[here],
+            "interest_8h": rows.interest_8h[here],
+        }
+
+    def index_price(self, instrument: str) -> float:
+        """Return the index that an instrument follows, now [quote currency]."""
+        fair = self.world.tapes[instrument].log_price(self.now_ms)
+        index = noise.exponential(np.array([fair - self.premium(instrument)]))
+        return round(float(index[0]), 2)
+
+    def premium(self, instrument: str) -> float:
+        """Return how far an instrument stands above its index now [1]."""
+        hour, into = divmod(self.now_ms - EPOCH_MS, HOUR_MS)
+        premium = self.world.funding(instrument).premium
+        share = into / HOUR_MS
+        return float((1 - share) * premium[hour] + share * premium[hour + 1])
+
+
+def as_columns(instrument: Instrument, bars: Bars) -> Columns:
+    """Return bars in Deribit's units and names."""
+    price = instrument.price_denominator
+    volume = 10**instrument.volume_decimals
+    cost = 1 if instrument.is_inverse else price * volume
+    return {
+        "ticks": bars.minute * MINUTE_MS,
+        "open": bars.open / price,
+        "high": bars.high / price,
+        "low": bars.low / price,
+        "close": bars.close / price,
+        "volume": bars.volume / volume,
+        "cost": bars.cost / cost,
+    }

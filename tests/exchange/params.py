@@ -1,0 +1,61 @@
+"""Named parameters of a call, checked one by one, from a query string or a JSON body."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tests.exchange.errors import ApiError
+
+_TRUTHS = {"true": True, "false": False}
+_REQUIRED = object()
+
+
+class Params:
+    """Parameters of one call; each method takes out what it knows, in the type it needs."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def text(self, name: str, default: Any = _REQUIRED) -> str:
+        """Return a string."""
+        value = self._value(name, default)
+        if value is not default and not isinstance(value, str):
+            raise ApiError(-32602, "must be a string", name)
+        return value
+
+    def one_of(self, name: str, allowed: Collection[str], default: Any = _REQUIRED) -> str:
+        """Return one of the allowed strings; a JSON number counts as its digits."""
+        value = self._value(name, default)
+        if value is not default and str(value) not in allowed:
+            raise ApiError(-32602, f"must be one of {', '.join(allowed)}", name)
+        return value if value is default else str(value)
+
+    def integer(self, name: str, default: Any = _REQUIRED) -> int:
+        """Return an integer; a query string gives its digits."""
+        value = self._value(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ApiError(-32602, "must be an integer", name)
+        try:
+            return int(value)
+        except ValueError:
+            raise ApiError(-32602, "must be an integer", name) from None
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a boolean; a query string gives ``true`` or ``false``."""
+        value = self._value(name, default)
+        value = _TRUTHS.get(value, value) if isinstance(value, str) else value
+        if not isinstance(value, bool):
+            raise ApiError(-32602, "must be a boolean", name)
+        return value
+
+    def window(self) -> tuple[int, int]:
+        """Return start_timestamp and end_timestamp [Unix ms]."""
+        start, end = self.integer("start_timestamp"), self.integer("end_timestamp")
+        if start > end:
+            raise ApiError(11029, "start_timestamp is after end_timestamp", "start_timestamp")
+        return start, end
+
+    def _value(self, name: str, default: Any) -> Any:
+        value = self._values.get(name, default)
+        if value is _REQUIRED:
+            raise ApiError(-32602, "value required", name)
+        return value

@@ -1,0 +1,70 @@
+"""The simulated exchange as a process of its own, for end-to-end tests."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+NOW = "2025-10-18T00:00:00Z"
+_ROOT = Path(__file__).parents[2]
+_STOP_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningExchange:
+    """An exchange that answers at `url` from process `pid`."""
+
+    url: str
+    pid: int
+
+    def stats(self) -> dict[str, Any]:
+        """Return what it has been asked and what it answered."""
+        answer = httpx.get(f"{self.url}/_exchange/stats", trust_env=False)
+        answer.raise_for_status()
+        stats: dict[str, Any] = answer.json()
+        return stats
+
+
+@contextmanager
+def running(  # noqa: PLR0913 - one keyword per option of the command
+    seed: int = 7,
+    *,
+    now: str | None = NOW,
+    latency_ms: float = 0,
+    limits: bool = True,
+    faults: str = "none",
+    fault_seed: int = 0,
+) -> Iterator[RunningExchange]:
+    """Start an exchange on a free port, and stop it in the end."""
+    options = {"port": 0, "seed": seed, "latency-ms": latency_ms, "faults": faults}
+    options |= {"fault-seed": fault_seed} | ({"now": now} if now else {})
+    command = [sys.executable, "-m", "tests.exchange"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    command += [] if limits else ["--no-limits"]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+        try:
+            yield RunningExchange(_address(process), process.pid)
+        finally:
+            _stop(process)
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    line = process.stdout.readline() if process.stdout else ""
+    if not line.startswith("listening on "):
+        message = f"the exchange did not start: it said {line!r}"
+        raise RuntimeError(message)
+    return line.removeprefix("listening on ").strip()
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise

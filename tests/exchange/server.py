@@ -1,0 +1,152 @@
+"""The exchange as an ASGI application: limits, faults, methods, envelopes."""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.exchange.errors import ApiError
+from tests.exchange.faults import PAGE_METHODS, Fault, Faults
+from tests.exchange.limits import Connections, Limits
+from tests.exchange.market import Market
+from tests.exchange.methods import METHODS, chart_of
+from tests.exchange.params import Params
+from tests.exchange.path import HOUR_MS
+from tests.exchange.responses import CutResponse, bad_gateway
+from tests.exchange.revisions import provisional
+from tests.exchange.rpc import Call, envelope, read_call
+from tests.exchange.tape import RESOLUTIONS
+from tests.exchange.trades import MINUTE_MS
+
+CHART = "public/get_tradingview_chart_data"
+TOO_MANY_REQUESTS = 10028
+_FAULT_CODES = {"rate_limit": 10028, "maintenance": 11051, "settlement": 10041, "internal": 11094}
+_FAILURES = ("html_502", *_FAULT_CODES)
+
+
+@dataclass
+class Exchange:
+    """A running exchange: its market, its present, its limits, its faults, and what it did."""
+
+    market: Market
+    is_frozen: bool
+    latency_s: float
+    limits: Limits
+    faults: Faults
+    connections: Connections = field(default_factory=Connections)
+    by_method: Counter[str] = field(default_factory=Counter)
+    by_outcome: Counter[str] = field(default_factory=Counter)
+
+    def now_us(self) -> int:
+        """Return the exchange's clock [Unix us]."""
+        return self.market.now_ms * 1000 if self.is_frozen else time.time_ns() // 1000
+
+    def stats(self) -> dict[str, Any]:
+        """Return what the exchange has done so far."""
+        return {
+            "requests": self.by_method.total(),
+            "by_method": dict(self.by_method),
+            "by_outcome": dict(self.by_outcome),
+            "credits_spent": self.limits.credits_spent,
+            "max_connections": self.connections.most,
+            "faults": dict(self.faults.met),
+        }
+
+    async def serve(self, request: Request) -> Response:
+        """Answer one JSON-RPC request."""
+        us_in = self.now_us()
+        call = Call("", {})
+        try:
+            call = await read_call(request)
+            self.by_method[call.method] += 1
+            self._admit(request, call.method)
+            await asyncio.sleep(self.latency_s)
+            return await self._answer(call, us_in)
+        except ApiError as error:
+            return self._refuse(call, error, us_in)
+
+    def _admit(self, request: Request, method: str) -> None:
+        """Raise 10028 where a limit is reached."""
+        address, port = request.client or ("unknown", 0)
+        if self.limits.enforced and self.connections.is_excess((address, port)):
+            raise ApiError(TOO_MANY_REQUESTS, "too many connections")
+        if not self.limits.admits(address, method):
+            raise ApiError(TOO_MANY_REQUESTS)
+
+    async def _answer(self, call: Call, us_in: int) -> Response:
+        if call.method not in METHODS:
+            raise ApiError(13009 if call.method.startswith("private/") else -32601)
+        fault = self.faults.meet(call.method, call.params)
+        if fault and fault.name in _FAILURES:
+            return self._fail(call, fault, us_in)
+        if fault and fault.name == "latency":
+            await asyncio.sleep(fault.draw(500) / 1000)
+        result = await self._result(call, fault)
+        body = envelope(call, {"result": result}, us_in=us_in, us_out=self.now_us())
+        is_cut = fault is not None and fault.name == "cut_body"
+        self.by_outcome["cut_body" if is_cut else "ok"] += 1
+        return (CutResponse if is_cut else Response)(body, media_type="application/json")
+
+    async def _result(self, call: Call, fault: Fault | None) -> Any:
+        market = self.market.at(self.now_us() // 1000)
+        params = call.params
+        if fault and fault.name == "shifted":
+            METHODS[call.method](market, Params(params))  # a wrong call stays an error
+            params = fault.shift(params, _bar_ms(params))
+        if call.method == CHART:
+            result = await self._chart(market, Params(params))
+        else:
+            result = METHODS[call.method](market, Params(params))
+        return fault.damage(result) if fault and call.method in PAGE_METHODS else result
+
+    async def _chart(self, market: Market, params: Params) -> Any:
+        query = chart_of(market, params)
+        for _ in query.prepare(market):
+            await asyncio.sleep(0)
+        result = query.answer(market)
+        if "revised" not in self.faults.names:
+            return result
+        return provisional(self.faults, query, result, now_ms=market.now_ms)
+
+    def _fail(self, call: Call, fault: Fault, us_in: int) -> Response:
+        if fault.name == "html_502":
+            self.by_outcome["html_502"] += 1
+            return bad_gateway()
+        status = 400 if fault.name == "rate_limit" and fault.draw(2) else None
+        return self._refuse(call, ApiError(_FAULT_CODES[fault.name]), us_in, status)
+
+    def _refuse(
+        self, call: Call, error: ApiError, us_in: int, status: int | None = None
+    ) -> Response:
+        self.by_outcome[f"error {error.code}"] += 1
+        body = envelope(call, {"error": error.body()}, us_in=us_in, us_out=self.now_us())
+        # Who is out of credits has its session ended.
+        headers = {"connection": "close"} if error.code == TOO_MANY_REQUESTS else None
+        return Response(body, status or error.http_status, headers, media_type="application/json")
+
+
+def application(exchange: Exchange) -> Starlette:
+    """Return the routes of an exchange."""
+
+    async def stats(_request: Request) -> JSONResponse:
+        return JSONResponse(exchange.stats())
+
+    return Starlette(
+        routes=[
+            Route("/api/v2", exchange.serve, methods=["POST"]),
+            Route("/api/v2/{method:path}", exchange.serve, methods=["GET", "POST"]),
+            Route("/_exchange/stats", stats),
+        ]
+    )
+
+
+def _bar_ms(params: dict[str, Any]) -> int:
+    """Return the grain of a page: a chart's resolution, or funding's hour."""
+    span = RESOLUTIONS.get(str(params.get("resolution")))
+    return span * MINUTE_MS if span else HOUR_MS

@@ -1,0 +1,137 @@
+"""Tickers, order books and book summaries of the present moment."""
+
+from typing import Any
+
+import numpy as np
+
+from tests.exchange import noise
+from tests.exchange.instruments import Instrument
+from tests.exchange.market import Market
+from tests.exchange.path import EPOCH_MS, HOUR_MS
+
+_DAY_MS = 24 * HOUR_MS
+_LEVELS = 20
+
+
+def ticker(market: Market, instrument: Instrument) -> dict[str, Any]:
+    """Return what public/ticker sends for a perpetual."""
+    index, mark = _prices(market, instrument)
+    bids, asks = _book(market, instrument, mark)
+    funding = market.world.funding(instrument.name)
+    hour = (market.now_ms - EPOCH_MS) // HOUR_MS
+    stats, last = _stats(market, instrument)
+    return {
+        "timestamp": market.now_ms,
+        "state": "open",
+        "stats": stats,
+        "index_price": index,
+        "instrument_name": instrument.name,
+        "last_price": last,
+        "settlement_price": _settlement_price(market, instrument),
+        "min_price": _on_grid(instrument, mark * 0.985),
+        "max_price": _on_grid(instrument, mark * 1.015),
+        "open_interest": _open_interest(market, instrument, index),
+        "mark_price": mark,
+        "interest_value": float(funding.interest_1h[: hour + 1].sum()),
+        "current_funding": round(float(funding.interest_1h[hour]) * 8, 8),
+        "estimated_delivery_price": index,
+        "funding_8h": round(float(funding.interest_8h[hour]), 8),
+        "best_ask_price": asks[0][0],
+        "best_bid_price": bids[0][0],
+        "best_ask_amount": asks[0][1],
+        "best_bid_amount": bids[0][1],
+    }
+
+
+def order_book(market: Market, instrument: Instrument, depth: int) -> dict[str, Any]:
+    """Return what public/get_order_book sends."""
+    bids, asks = _book(market, instrument, _prices(market, instrument)[1])
+    change_id = market.now_ms // 10
+    book = {"change_id": change_id, "bids": bids[:depth], "asks": asks[:depth]}
+    return ticker(market, instrument) | book
+
+
+def book_summary(market: Market, instrument: Instrument) -> dict[str, Any]:
+    """Return one element of public/get_book_summary_by_instrument."""
+    now = ticker(market, instrument)
+    bid, ask = now["best_bid_price"], now["best_ask_price"]
+    stats = now["stats"]
+    return {
+        **{name: stats[name] for name in ("high", "low", "price_change", "volume")},
+        **{name: stats[name] for name in ("volume_usd", "volume_notional")},
+        **{name: now[name] for name in ("instrument_name", "open_interest", "mark_price")},
+        **{name: now[name] for name in ("current_funding", "funding_8h")},
+        "last": now["last_price"],
+        "bid_price": bid,
+        "ask_price": ask,
+        "mid_price": round((bid + ask) / 2, 4),
+        "creation_timestamp": market.now_ms,
+        "estimated_delivery_price": now["estimated_delivery_price"],
+        "base_currency": instrument.base,
+        "quote_currency": "USD" if instrument.is_inverse else "USDC",
+    }
+
+
+def _prices(market: Market, instrument: Instrument) -> tuple[float, float]:
+    index = market.index_price(instrument.name)
+    return index, round(index * (1 + market.premium(instrument.name)), 2)
+
+
+def _stats(market: Market, instrument: Instrument) -> tuple[dict[str, Any], float | None]:
+    """Return the statistics of the last 24 hours, and the last price."""
+    day = market.candles(instrument.name, market.now_ms - _DAY_MS, market.now_ms)
+    if not len(day["ticks"]):
+        empty = dict.fromkeys(("high", "low", "price_change"))
+        return {**empty, "volume": 0.0, "volume_usd": 0.0, "volume_notional": 0.0}, None
+    last = float(day["close"][-1])
+    turnover = round(float(day["cost"].sum()), 2)
+    stats = {
+        "high": float(day["high"].max()),
+        "low": float(day["low"].min()),
+        "price_change": round(100 * (last / float(day["open"][0]) - 1), 4),
+        "volume": round(float(day["volume"].sum()), 8),
+        "volume_usd": turnover,
+        "volume_notional": turnover,
+    }
+    return stats, last
+
+
+def _settlement_price(market: Market, instrument: Instrument) -> float:
+    """Return the mark price at the last 08:00 UTC."""
+    settled = market.now_ms - (market.now_ms - EPOCH_MS) % _DAY_MS
+    return _prices(market.at(settled), instrument)[1]
+
+
+def _open_interest(market: Market, instrument: Instrument, index: float) -> float:
+    """Return open interest: USD on inverse perpetuals, coin on linear ones."""
+    days = np.array([market.now_ms // _DAY_MS], dtype=np.uint64)
+    draw = noise.uniform(noise.key(market.seed, instrument.name, "open_interest"), days)
+    usd = 4e8 * (1 + float(draw[0])) * (1 if instrument.is_inverse else 0.02)
+    size = instrument.contract_size
+    amount = usd if instrument.is_inverse else usd / index
+    return round(round(amount / size) * size, 6)
+
+
+def _book(
+    market: Market, instrument: Instrument, mark: float
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Return bids and asks, best first: [price, amount]."""
+    counter = np.uint64(market.now_ms) + np.arange(2 * _LEVELS, dtype=np.uint64)
+    word = noise.bits(noise.key(market.seed, instrument.name, "book"), counter)
+    steps = 1 + noise.lane(word, 0) % 4
+    lots = 1 + noise.lane(word, 1) * noise.lane(word, 2) // 400_000
+    middle = round(mark * instrument.price_denominator) // instrument.tick_units
+    sides = []
+    for side, rows in ((-1, slice(0, _LEVELS)), (1, slice(_LEVELS, None))):
+        ticks = middle + side * np.cumsum(steps[rows]) + (side > 0)
+        prices = ticks * instrument.tick_units / instrument.price_denominator
+        amounts = np.round(lots[rows] * instrument.contract_size, 6)
+        sides.append(np.column_stack([prices, amounts]).tolist())
+    return sides[0], sides[1]
+
+
+def _on_grid(instrument: Instrument, price: float) -> float:
+    units = instrument.tick_units
+    return (
+        round(price * instrument.price_denominator / units) * units / (instrument.price_denominator)
+    )

@@ -1,0 +1,177 @@
+"""One day of trades of an instrument, and the minute bars they add up to.
+
+Every minute has `SLOTS` places for a trade; which are taken, at what price, for how many lots and
+at which millisecond is noise of (seed, instrument, minute, slot). Bars are nothing but the
+aggregate of these trades, in whole price units and whole lots, so that every sum is exact.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.exchange import noise, outages
+from tests.exchange.instruments import Instrument
+from tests.exchange.noise import Floats
+from tests.exchange.path import DAY_MINUTES, EPOCH_MINUTE, Path, minutes_of_day
+
+SLOTS = 6
+MINUTE_MS = 60_000
+_QUIET_SHARE = 0.05  # minutes with a single trade
+_SLOT_MS = MINUTE_MS // SLOTS
+
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    """Trades of one exchange day; all arrays have shape (1440, SLOTS).
+
+    Attributes
+    ----------
+    taken : whether the slot holds a trade.
+    price : in units of ``1 / price_denominator``.
+    lots : number of contracts.
+    offset_ms : milliseconds into the minute, ascending along a row.
+    """
+
+    taken: Flags
+    price: Ints
+    lots: Ints
+    offset_ms: Ints
+
+    def until(self, elapsed_ms: Ints) -> "Trades":
+        """Return the trades that happened in the first `elapsed_ms` of each minute."""
+        return Trades(
+            self.taken & (self.offset_ms < elapsed_ms[:, None]),
+            self.price,
+            self.lots,
+            self.offset_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Bars in whole numbers; all arrays have shape (n,).
+
+    Attributes
+    ----------
+    minute : Unix minute at which the bar opens.
+    open, high, low, close : in units of ``1 / price_denominator``.
+    volume, cost : in the instrument's smallest units of coin and of quote currency.
+    """
+
+    minute: Ints
+    open: Ints
+    high: Ints
+    low: Ints
+    close: Ints
+    volume: Ints
+    cost: Ints
+
+    def __getitem__(self, rows: slice | NDArray[np.generic]) -> "Bars":
+        """Return some of the rows."""
+        return Bars(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def join(parts: list[Bars]) -> Bars:
+    """Return bars one after another."""
+    return Bars(
+        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Bars))
+    )
+
+
+class Day:
+    """What one instrument does in one exchange day, 08:00 to 08:00 UTC."""
+
+    def __init__(self, seed: int, instrument: Instrument, path: Path, day: int) -> None:
+        self.instrument = instrument
+        self.minute = EPOCH_MINUTE + day * DAY_MINUTES + np.arange(DAY_MINUTES, dtype=np.int64)
+        self._key = {
+            name: noise.key(seed, instrument.name, name)
+            for name in ("level", "minute", "return", "price", "lots", "filler", "quiet")
+        }
+        channels = (self._key["level"], self._key["minute"], self._key["return"])
+        self.log_price, self.deviation = minutes_of_day(path, channels, day)
+        first = np.uint64(day * DAY_MINUTES)
+        self._counter = first + np.arange(DAY_MINUTES, dtype=np.uint64)
+
+    def trades(self) -> Trades:
+        """Return the day's trades."""
+        slots = self._counter[:, None] * np.uint64(SLOTS) + np.arange(SLOTS, dtype=np.uint64)
+        prices = noise.bits(self._key["price"], slots)
+        sizes = noise.bits(self._key["lots"], slots)
+        jitter = noise.lane(sizes, 3) * _SLOT_MS >> 16
+        return Trades(
+            taken=self._taken(noise.lane(prices, 3)),
+            price=self._prices(noise.normal_of_lanes(prices)),
+            lots=self._lots(noise.normal_of_lanes(sizes)),
+            offset_ms=np.arange(SLOTS) * _SLOT_MS + jitter,
+        )
+
+    def _taken(self, draw: Ints) -> Flags:
+        word = noise.bits(self._key["quiet"], self._counter)
+        activity = 16_384 + (noise.lane(word, 0) * 3 >> 2)  # a quarter to all of the slots
+        activity[noise.lane(word, 1) < _QUIET_SHARE * 65_536] = 0
+        taken = draw < activity[:, None]
+        # One slot is always taken: only fillers have no trade.
+        taken[np.arange(DAY_MINUTES), noise.lane(word, 2) * SLOTS >> 16] = True
+        taken[~self._trading()] = False
+        return taken
+
+    def _trading(self) -> Flags:
+        """Tell which minutes have a trade at all."""
+        fillers = noise.uniform(self._key["filler"], self._counter) < self.instrument.filler_share
+        silent = outages.is_silent(self.minute)
+        reopens = np.zeros(DAY_MINUTES, dtype=bool)
+        # After a pause the first minute trades, so that no filler repeats a price never seen.
+        reopens[1:] = silent[:-1]
+        reopens[0] = True
+        reopens |= self.minute == self.instrument.first_minute
+        return (~fillers | reopens) & ~silent & (self.minute >= self.instrument.first_minute)
+
+    def _prices(self, wiggle: Floats) -> Ints:
+        steps = np.diff(self.log_price)[:, None]
+        share = (np.arange(SLOTS) + 1) / SLOTS
+        bounce = wiggle * (0.22 * self.deviation)[:, None]
+        price = noise.exponential(self.log_price[:-1, None] + share * steps + bounce)
+        if self.instrument.name == "BTC-PERPETUAL":
+            price[outages.INDEX_BUG.holds(self.minute)] *= outages.INDEX_BUG_FACTOR
+        grid = self.instrument.grid_units(int(self.minute[0]) * MINUTE_MS)
+        units = np.rint(price * (self.instrument.price_denominator / grid))
+        return units.astype(np.int64) * grid
+
+    def _lots(self, size: Floats) -> Ints:
+        # Volume follows volatility: the log of both moves together, as it does on the market.
+        activity = (self.deviation * 2_000.0)[:, None]
+        lots = self.instrument.typical_lots * activity * noise.exponential(1.7 * size)
+        return np.ceil(lots).astype(np.int64)
+
+
+def bars_of(day: Day, trades: Trades) -> Bars:
+    """Return the minute bars of one day's trades, fillers included, missing minutes left out."""
+    instrument = day.instrument
+    traded = trades.taken.any(axis=1)
+    rows = np.arange(DAY_MINUTES)
+    first = trades.price[rows, trades.taken.argmax(axis=1)]
+    last = trades.price[rows, SLOTS - 1 - trades.taken[:, ::-1].argmax(axis=1)]
+    high = np.where(trades.taken, trades.price, -1).max(axis=1)
+    low = np.where(trades.taken, trades.price, np.iinfo(np.int64).max).min(axis=1)
+    lots = np.where(trades.taken, trades.lots, 0)
+    volume, cost = _amounts(instrument, trades.price, lots)
+    filler = last[np.maximum.accumulate(np.where(traded, rows, 0))]
+    prices = (np.where(traded, column, filler) for column in (first, high, low, last))
+    # Before a day's first trade there is no price to repeat: the bar comes with the trade.
+    kept = np.logical_or.accumulate(traded) & ~outages.is_missing(day.minute)
+    return Bars(day.minute, *prices, volume, cost)[kept]
+
+
+def _amounts(instrument: Instrument, price: Ints, lots: Ints) -> tuple[Ints, Ints]:
+    """Return coin and quote currency that changed hands, per minute, in smallest units."""
+    if not instrument.is_inverse:
+        return lots.sum(axis=1), (lots * price).sum(axis=1)
+    usd = lots * round(instrument.contract_size)
+    scale = float(instrument.price_denominator * 10**instrument.volume_decimals)
+    coin = np.rint(usd * scale / np.maximum(price, 1)).astype(np.int64)
+    return coin.sum(axis=1), usd.sum(axis=1)
