@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from etl.plan import Grid, clip, union
-from lake.ledger import Gap, Reason, Span
+from etl.plan import Grid, clip, subtract, union
+from lake.ledger import Gap, Reason, Record, Span
 
 Ticks = NDArray[np.int64]  # timestamps of rows [ms], sorted
 
+NO_TICKS = np.array([], dtype=np.int64)
 AGREEING = 2  # answers it takes to settle a hole
 CLOSING_MS = 5 * 60_000  # a row missing for so short a time after its close is not a hole yet
 RECHECK_MS = 24 * 3_600_000  # how often a row that broke its contract twice is asked for again
@@ -89,6 +90,20 @@ def find_gaps(
             is_leading = first is None or hole.end_ms <= first
             gaps += _judge(hole, rejected, witnesses, facts, is_leading=is_leading)
     return _joined(sorted(gaps, key=lambda gap: gap.start_ms))
+
+
+def extend(record: Record, wanted: Sequence[Span], facts: Facts) -> Record:
+    """Return the record with more wanted and time gone by; what is owed since is `not_asked`."""
+    running = [Span(g.start_ms, g.end_ms) for g in record.gaps if g.reason == "in_progress"]
+    fresh = [*subtract(wanted, record.wanted), *running]
+    edges = [ms for ms in (record.first_ms, record.last_ms) if ms is not None]
+    opened = find_gaps(fresh, np.array(edges, dtype=np.int64), NO_TICKS, [], facts)
+    kept = [gap for gap in record.gaps if gap.reason != "in_progress"]
+    return msgspec.structs.replace(
+        record,
+        wanted=tuple(union([*record.wanted, *wanted])),
+        gaps=_joined(sorted([*kept, *opened], key=lambda gap: gap.start_ms)),
+    )
 
 
 def missing(owed: Span, held: Ticks, step_ms: int) -> list[Span]:

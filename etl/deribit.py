@@ -1,10 +1,10 @@
 """Deribit's public JSON-RPC over HTTP: one call, every attempt of it staged."""
 
 import asyncio
-import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,11 @@ import httpx
 import msgspec
 import stamina
 
+from etl.config import Settings
 from etl.errors import DeribitError, EtlError, RateLimitedError, TransientError, UnavailableError
-from etl.rate_limit import CreditBucket
+from etl.rate_limit import CreditBucket, shared_bucket_path
 from lake.ledger import Span
 from lake.raw import Attempt
-
-logger = logging.getLogger(__name__)
 
 TOO_MANY_REQUESTS = 10028
 TRANSIENT = {
@@ -26,6 +25,8 @@ TRANSIENT = {
     13025, 13028, 13503, 13888,
 }  # fmt: skip
 OK = "ok"
+CAPACITY_USED = 0.9
+RATE_USED = 0.98
 
 
 class RpcError(msgspec.Struct):
@@ -191,3 +192,39 @@ def _refusal(method: str, error: RpcError) -> DeribitError:
 
 def _is_transient(error: Exception) -> bool:
     return isinstance(error, RateLimitedError | TransientError | UnavailableError)
+
+
+@asynccontextmanager
+async def connect(
+    settings: Settings, stage: Callable[[Attempt, Path], object]
+) -> AsyncIterator[DeribitClient]:
+    """Open the one connection pool of a run, under the credits all processes here share.
+
+    The headroom is kept in the size of the bucket more than in its rate: requests may arrive
+    bunched, but no clock runs two percent fast.
+    """
+    netloc = str(settings.host).split("://", 1)[1].rstrip("/")
+    bucket = CreditBucket(
+        shared_bucket_path(netloc, "credits"),
+        capacity=settings.credit_capacity * CAPACITY_USED,
+        refill=settings.credit_refill * RATE_USED,
+    )
+    listing = CreditBucket(shared_bucket_path(netloc, "listings"), capacity=1, refill=1)
+    limits = httpx.Limits(
+        max_connections=settings.connections, max_keepalive_connections=settings.connections
+    )
+    async with httpx.AsyncClient(
+        base_url=settings.base_url,
+        limits=limits,
+        timeout=httpx.Timeout(30.0, connect=10.0),
+        headers={"User-Agent": "deribit-lake"},
+    ) as http:
+        yield DeribitClient(
+            http,
+            bucket=bucket,
+            listing=listing,
+            cost=settings.credit_cost,
+            slots=settings.connections,
+            retry=Retry(settings.retry_attempts, settings.retry_seconds),
+            stage=stage,
+        )

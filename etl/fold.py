@@ -36,6 +36,16 @@ class Terms:
     confirm_after_ms: int
     outages: Sequence[Outage]
 
+    def facts(self, grid: Grid) -> Facts:
+        """Return what coverage is judged by."""
+        return Facts(
+            grid,
+            self.life,
+            self.now_ms,
+            self.confirm_after_ms,
+            documented=lambda hole: _source(hole, grid, self.outages),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -75,14 +85,8 @@ def fold(
     rejected = _within(split.rejected, year)
     clean = valid.select(dataset.columns)
     contract.check(clean, dataset.model)
-    facts = Facts(
-        dataset.grid,
-        terms.life,
-        terms.now_ms,
-        terms.confirm_after_ms,
-        lambda hole: _source(hole, dataset.grid, terms.outages),
-    )
     held = _ticks(clean)
+    answers = _answers(attempts, pages)
     table = arrow(clean)
     record = Record(
         wanted=tuple(union(wanted)),
@@ -93,7 +97,7 @@ def fold(
         checksum=checksum(table) if held.size else None,
         quarantined=len(rejected),
         attempts=attempts.num_rows,
-        gaps=find_gaps(wanted, held, _ticks(rejected), _answers(attempts, pages), facts),
+        gaps=find_gaps(wanted, held, _ticks(rejected), answers, terms.facts(dataset.grid)),
         provisional=_provisional(valid, attempts, dataset.grid, terms.settle_ms),
         segments=segments,
     )

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from etl.deribit import DeribitClient, Request, Retry
+from etl.deribit import OK, DeribitClient, Request, Retry
 from etl.errors import UsageError
+from lake import raw
 from lake.ledger import Span
 from lake.paths import Lake
 
@@ -81,9 +82,7 @@ async def fetch_universe(client: DeribitClient, lake: Lake) -> Universe:
     folder = lake.raw("get_instruments", currency="any", kind="future")
     request = Request(METHOD, dict(PARAMS), Span(0, 0), folder, _check)
     attempt = await client.call(request, retry=FIRST_TRY)
-    result = msgspec.json.decode(attempt.body or b"", type=_Envelope).result
-    now_us = attempt.us_out or attempt.fetched_at
-    return Universe(now_us // 1000, {one.instrument_name: one for one in result})
+    return _universe(attempt.body or b"", attempt.us_out or attempt.fetched_at)
 
 
 class _Envelope(msgspec.Struct):
@@ -94,3 +93,18 @@ def _check(result: msgspec.Raw) -> None:
     if not msgspec.json.decode(result, type=list[Instrument]):
         message = "an empty list of instruments"
         raise msgspec.ValidationError(message)
+
+
+def staged_universe(lake: Lake) -> Universe:
+    """Return the instruments as last staged, for work without the exchange; none if never."""
+    folder = lake.raw("get_instruments", currency="any", kind="future")
+    attempts = raw.read(folder, columns=["outcome", "us_out", "body"])
+    good = [row for row in attempts.to_pylist() if row["outcome"] == OK]
+    if not good:
+        return Universe(0, {})
+    return _universe(good[-1]["body"], good[-1]["us_out"] or 0)
+
+
+def _universe(body: bytes, now_us: int) -> Universe:
+    result = msgspec.json.decode(body, type=_Envelope).result
+    return Universe(now_us // 1000, {one.instrument_name: one for one in result})

@@ -1,35 +1,329 @@
-"""Run the steps in order: plan, fetch, stage, fold, publish. The only module that knows the order."""
+"""Run the steps: plan, fetch, stage, fold, publish. The one module that knows their order."""
 
 import asyncio
 import logging
-import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
-import httpx
+import msgspec
 
 from etl import plan
 from etl.config import Settings
-from etl.datasets import Dataset
-from etl.deribit import DeribitClient, Request, Retry
-from etl.errors import DeribitError, EtlError, UnavailableError, UsageError
+from etl.coverage import extend
+from etl.datasets import Dataset, find_dataset
+from etl.deribit import DeribitClient, Request, connect
+from etl.errors import DeribitError, UnavailableError, UsageError
 from etl.fold import Folded, Terms, fold, publish, raw_folder
 from etl.instruments import Instrument, Universe, fetch_universe
-from etl.rate_limit import CreditBucket, shared_bucket_path
+from etl.progress import Progress
 from lake import raw
-from lake.ledger import Record, Span, read_record, write_record
+from lake.errors import DiskFullError
+from lake.ledger import Record, Span, read_record, records, write_record
 from lake.lock import locked
 from lake.paths import Lake, Partition, open_lake
-from lake.write import remove_leftovers
-from validators.outages import load_outages
+from lake.write import free_bytes, remove_leftovers
+from validators.outages import Outage, load_outages
 
 logger = logging.getLogger(__name__)
 
-TURNS = 6  # rounds of asking, folding and asking again for holes in one run
-FOLDED_AHEAD = 3  # partitions fetched at the same time
-BYTES_PER_ROW = 32  # raw and clean together, measured: 13.7 + 15.0, and a margin
-EXCHANGE_REFILL = 0.98  # of the documented rate: a clock may run fast
-EXCHANGE_CAPACITY = 0.90  # of the documented bucket: requests may arrive bunched
-"""The headroom is in the bucket more than in the rate: see docs/decisions.md."""
+TURNS = 6  # rounds of asking, folding and asking again for what came short, in one run
+AHEAD = 3  # partitions fetched side by side, so that one is folded while the next arrives
+GIVE_UP_AFTER = 3  # requests in a row that got no usable answer after all their retries
+BYTES_PER_ROW = 36  # raw and clean together: 13.7 + 15.0 measured, and a margin
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asks for, in Unix milliseconds; a bound that is None is open."""
+
+    dataset: Dataset
+    instruments: Sequence[str]
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One partition to be completed."""
+
+    partition: Partition
+    dataset: Dataset
+    instrument: Instrument
+    wanted: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run would cost: credits in seconds, bytes on disk, and what is held already."""
+
+    requests: int
+    seconds: float
+    rows: int
+    bytes: int
+    free_bytes: int
+    rows_held: int
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did."""
+
+    requests: int
+    seconds: float
+    notes: list[str]
+    errors: list[str]
+
+
+@dataclass(slots=True)
+class Run:
+    """What the jobs of one run share, and what came of it so far."""
+
+    settings: Settings
+    lake: Lake
+    client: DeribitClient
+    universe: Universe
+    outages: tuple[Outage, ...]
+    progress: Progress
+    notes: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    unanswered: int = 0
+    ahead: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AHEAD))
+    folding: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether the exchange went away."""
+        return self.unanswered >= GIVE_UP_AFTER
+
+    def terms(self, job: Job) -> Terms:
+        """Return what the job's raw is judged by."""
+        return Terms(
+            life=job.instrument.life,
+            now_ms=self.universe.now_ms,
+            settle_ms=round(self.settings.settle_minutes * 60_000),
+            confirm_after_ms=round(self.settings.confirm_after * 1000),
+            outages=self.outages,
+        )
+
+
+async def backfill(
+    settings: Settings, wish: Wish, progress: Progress, *, wait: bool = False
+) -> Report:
+    """Bring the lake up to what is wished for; what is held is not asked for again.
+
+    Raises
+    ------
+    UsageError
+        If an instrument or a date cannot be used.
+    PartitionBusyError
+        If another process writes one of the partitions and `wait` is false.
+    DiskFullError
+        If the disk is full, or would be.
+    """
+    lake = open_lake(settings.root, create=True)
+    async with _run(settings, lake, progress) as run:
+        return await _complete_all(run, _jobs(run, wish), wait=wait)
+
+
+async def heal(
+    settings: Settings, datasets: Sequence[str], progress: Progress, *, wait: bool = False
+) -> Report:
+    """Ask again for what the ledger holds unsettled, and for rows that may have been revised."""
+    lake = open_lake(settings.root)
+    async with _run(settings, lake, progress) as run:
+        jobs = [
+            Job(partition, find_dataset(name), instrument, record.wanted)
+            for name in datasets
+            for partition, record in records(lake, name)
+            if (instrument := run.universe.instruments.get(partition.instrument)) is not None
+        ]
+        return await _complete_all(run, jobs, wait=wait)
+
+
+async def estimate(settings: Settings, wish: Wish, progress: Progress) -> Estimate:
+    """Return what `backfill` would cost now; it asks for the instruments and writes nothing."""
+    lake = open_lake(settings.root)
+    async with _run(settings, lake, progress, dry=True) as run:
+        jobs = _jobs(run, wish)
+        held = [(job, _current(run, job)) for job in jobs]
+        requests = sum(len(_windows(run, job, record, refresh=True)) for job, record in held)
+        rows = sum(_rows(run, job, record) for job, record in held)
+        burst = settings.credit_capacity
+        return Estimate(
+            requests=requests,
+            seconds=max(0.0, requests * settings.credit_cost - burst) / settings.credit_refill,
+            rows=rows,
+            bytes=rows * BYTES_PER_ROW,
+            free_bytes=free_bytes(settings.root),
+            rows_held=sum(record.rows for _, record in held),
+            notes=run.notes,
+        )
+
+
+@asynccontextmanager
+async def _run(
+    settings: Settings, lake: Lake, progress: Progress, *, dry: bool = False
+) -> AsyncIterator[Run]:
+    outages = load_outages(settings.outages)
+
+    def stage(attempt: raw.Attempt, folder: Path) -> None:
+        if not dry:
+            raw.stage([attempt], folder)
+
+    async with connect(settings, stage) as client:
+        universe = await fetch_universe(client, lake)
+        yield Run(settings, lake, client, universe, outages, progress)
+
+
+def _jobs(run: Run, wish: Wish) -> list[Job]:
+    """Return the partitions a wish covers, each with the part of it that is wanted."""
+    now = run.universe.now_ms
+    if wish.end_ms is not None and wish.end_ms > now:
+        message = f"end {_day(wish.end_ms)} is in the future: the exchange's clock says {_day(now)}"
+        raise UsageError(message)
+    jobs = []
+    for name in dict.fromkeys(wish.instruments):
+        instrument = run.universe.perpetual(name)
+        span = Span(wish.start_ms or 0, now if wish.end_ms is None else wish.end_ms)
+        owed = plan.clip(span, Span(instrument.first_asked_ms, now))
+        if wish.start_ms is not None and wish.start_ms < instrument.creation_timestamp:
+            listed = _day(instrument.creation_timestamp)
+            run.notes.append(f"{name} was listed {listed}: there is nothing before to fetch")
+        jobs += [
+            Job(Partition(wish.dataset.name, name, year), wish.dataset, instrument, (part,))
+            for year, part in plan.by_year(owed).items()
+        ]
+    return jobs
+
+
+async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
+    started = time.monotonic()
+    with locked(run.lake, [job.partition for job in jobs], wait=wait):
+        todo = await asyncio.to_thread(_open, run, jobs)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for job, record in todo:
+                    tasks.create_task(_complete(run, job, record))
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+    seconds = time.monotonic() - started
+    return Report(run.client.sent, seconds, run.notes, sorted(set(run.errors)))
+
+
+def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
+    """Write down what is wanted before any of it is fetched, and return what is to be done."""
+    todo = []
+    for job in jobs:
+        folder = _folder(run.lake, job)
+        remove_leftovers(folder)
+        before = read_record(run.lake, job.partition) or Record()
+        if before.segments != raw.segments(folder):
+            publish(run.lake, job.partition, _fold(run, job, before.wanted))
+        record = _current(run, job)
+        if record != before:
+            write_record(run.lake, job.partition, record)
+        if asks := _windows(run, job, record, refresh=True):
+            run.progress.expect(job.instrument.instrument_name, len(asks))
+            todo.append((job, record))
+    needed = sum(_rows(run, job, record) for job, record in todo) * BYTES_PER_ROW
+    if needed > free_bytes(run.lake.root):
+        raise DiskFullError(run.lake.root, needed)
+    return todo
+
+
+def _current(run: Run, job: Job) -> Record:
+    """Return the ledger's record with what is wanted now, folded anew where raw knows more."""
+    record = read_record(run.lake, job.partition) or Record()
+    if record.segments != raw.segments(_folder(run.lake, job)):
+        record = _fold(run, job, record.wanted).record
+    return extend(record, job.wanted, run.terms(job).facts(job.dataset.grid))
+
+
+async def _complete(run: Run, job: Job, record: Record) -> None:
+    """Fetch what a partition lacks, look at what came, ask again for its holes, and publish."""
+    async with run.ahead:
+        started = time.monotonic()
+        name = job.instrument.instrument_name
+        asks = _windows(run, job, record, refresh=True)
+        for _ in range(TURNS):
+            async with asyncio.TaskGroup() as tasks:
+                for window in asks:
+                    tasks.create_task(_fetch(run, job, window))
+            async with run.folding:
+                folded = await asyncio.to_thread(_fold, run, job, record.wanted)
+            asks = _windows(run, job, folded.record, refresh=False)
+            if not asks or run.has_given_up:
+                break
+            run.progress.expect(name, len(asks))
+        async with run.folding:
+            await asyncio.to_thread(_merge_and_publish, run.lake, job, folded)
+    words = "%s: %d rows in %.1f s, %d gaps unsettled"
+    unsettled = sum(not gap.is_settled for gap in folded.record.gaps)
+    seconds = time.monotonic() - started
+    logger.info(words, job.partition, folded.record.rows, seconds, unsettled)
+
+
+async def _fetch(run: Run, job: Job, window: Span) -> None:
+    """Fetch and stage one window; a refusal is noted, and shows in the ledger as a gap."""
+    if run.has_given_up:
+        return
+    name = job.instrument.instrument_name
+    dataset = job.dataset
+    params = dataset.params(name, window)
+    request = Request(dataset.method, params, window, _folder(run.lake, job), dataset.check)
+    try:
+        await run.client.call(request)
+        run.unanswered = 0
+    except DeribitError as error:
+        run.errors.append(f"{name}: {error}")
+    except UnavailableError as error:
+        run.errors.append(f"{name}: {error}")
+        run.unanswered += 1
+    run.progress.advance(name)
+
+
+def _fold(run: Run, job: Job, wanted: Sequence[Span]) -> Folded:
+    return fold(run.lake, job.dataset, job.partition, wanted, run.terms(job))
+
+
+def _merge_and_publish(lake: Lake, job: Job, folded: Folded) -> None:
+    folder = _folder(lake, job)
+    raw.merge(folder)
+    record = msgspec.structs.replace(folded.record, segments=raw.segments(folder))
+    publish(lake, job.partition, replace(folded, record=record))
+
+
+def _windows(run: Run, job: Job, record: Record, *, refresh: bool) -> list[Span]:
+    life = Span(job.instrument.first_asked_ms, job.instrument.life.end_ms)
+    return plan.windows(
+        record,
+        job.dataset.grid,
+        rows=job.dataset.page_rows,
+        within=plan.clip(life, Span(0, run.universe.now_ms)),
+        clock_ms=time.time_ns() // 1_000_000,
+        refresh=refresh,
+    )
+
+
+def _rows(run: Run, job: Job, record: Record) -> int:
+    windows = _windows(run, job, record, refresh=True)
+    return sum(window.end_ms - window.start_ms for window in windows) // job.dataset.grid.step_ms
+
+
+def _folder(lake: Lake, job: Job) -> Path:
+    return raw_folder(lake, job.dataset, job.partition.instrument, job.partition.year)
+
+
+def _day(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    """Return the first error that is not itself a group."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

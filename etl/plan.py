@@ -84,22 +84,41 @@ def pages(span: Span, step_ms: int, rows: int) -> list[Span]:
     return [Span(start, min(start + width, span.end_ms)) for start in starts]
 
 
+def subtract(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
+    """Return the parts of `spans` outside every span of `taken`, sorted."""
+    holes = union(taken)
+    left = []
+    for span in union(spans):
+        start = span.start_ms
+        for hole in holes:
+            if hole.start_ms < span.end_ms and hole.end_ms > start:
+                left.append(Span(start, hole.start_ms))
+                start = hole.end_ms
+        left.append(Span(start, span.end_ms))
+    return union(left)
+
+
 def windows(
-    record: Record, grid: Grid, *, rows: int, life: Span, now_ms: int, refresh: Iterable[Span] = ()
+    record: Record, grid: Grid, *, rows: int, within: Span, clock_ms: int, refresh: bool
 ) -> list[Span]:
     """Return what to ask for now, in windows of at most `rows` rows.
 
     Gaps that are due are asked for: unknown ones plainly, known ones with a row on each side, both
-    of which must come back before a hole is believed. `refresh` are spans to be read again.
+    of which must come back before a hole is believed.
 
     Parameters
     ----------
-    life
-        The part of time in which the instrument can have closed rows.
+    within
+        The time in which the instrument can have closed rows.
+    clock_ms
+        Our own clock, which says when a hole may be looked at again.
+    refresh
+        Whether rows that may have been revised since are asked for again.
     """
-    due = [gap for gap in record.gaps if not gap.is_settled and (gap.retry_at_ms or 0) <= now_ms]
-    asks = list(refresh)
-    for gap in due:
+    asks = list(record.provisional) if refresh else []
+    for gap in record.gaps:
+        if gap.is_settled or (gap.retry_at_ms or 0) > clock_ms:
+            continue
         flank = 0 if gap.reason in PLAIN else grid.step_ms
-        asks.append(clip(Span(gap.start_ms - flank, gap.end_ms + flank), life))
+        asks.append(clip(Span(gap.start_ms - flank, gap.end_ms + flank), within))
     return [page for span in union(asks) for page in pages(span, grid.step_ms, rows)]

@@ -39,9 +39,10 @@ class PartitionBusyError(LakeError):
 class DiskFullError(LakeError):
     """No space is left on the device that holds the lake."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, needed: int | None = None) -> None:
+        what = "no space left" if needed is None else f"{needed / 1e6:,.0f} MB are needed"
         super().__init__(
-            f"no space left on the disk that holds {path}: nothing published was changed; "
+            f"{what} on the disk that holds {path}: nothing published was changed; "
             "make room and run the same command again"
         )
 

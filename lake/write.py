@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,10 +53,17 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise _as_lake_error(path, error) from error
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, pattern: str = "*") -> None:
     """Delete temporary files a killed process left in `folder`; call it under the lock."""
-    for path in folder.glob("*.tmp"):
+    for path in folder.glob(f"{pattern}.tmp"):
         path.unlink(missing_ok=True)
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free space of the disk that holds `path`, which need not exist yet."""
+    while not path.exists():
+        path = path.absolute().parent
+    return shutil.disk_usage(path).free
 
 
 def _publish(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -1,0 +1,120 @@
+"""Say of each instrument what is held, what is missing and why, and the verdict."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import Literal
+
+import msgspec
+
+from etl import plan
+from etl.datasets import DATASETS, Dataset
+from etl.fold import raw_folder
+from lake import raw
+from lake.ledger import SETTLED, Record, records
+from lake.paths import Lake, Partition
+from lake.read import held_instruments
+
+Verdict = Literal["COMPLETE", "INCOMPLETE", "UNKNOWN"]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the lake holds of one instrument in one dataset; times in Unix milliseconds.
+
+    `gaps` counts missing rows by reason. The verdict is COMPLETE where every row asked for is held
+    or settled as not to be had, UNKNOWN where the ledger does not vouch for the files.
+    """
+
+    dataset: str
+    instrument: str
+    verdict: Verdict
+    first_ms: int | None = None
+    last_ms: int | None = None
+    rows: int = 0
+    fillers: int = 0
+    quarantined: int = 0
+    gaps: dict[str, int] = {}
+    why: str = ""
+
+
+def statuses(lake: Lake, dataset: str | None = None) -> list[Status]:
+    """Return the status of every instrument of one dataset, or of all, sorted.
+
+    Raises
+    ------
+    CorruptFileError
+        If a ledger file cannot be read.
+    """
+    found = []
+    known = sorted(records(lake, dataset))
+    for (name, instrument), group in groupby(known, key=lambda one: _subject(one[0])):
+        found.append(_status(lake, DATASETS[name], instrument, list(group)))
+    vouched = {(status.dataset, status.instrument) for status in found}
+    for name in [dataset] if dataset else lake.datasets():
+        strays = set(held_instruments(lake, name)) - {held for of, held in vouched if of == name}
+        found += [
+            Status(name, stray, "UNKNOWN", why="files without a ledger: run replay")
+            for stray in strays
+        ]
+    return sorted(found, key=lambda status: (status.dataset, status.instrument))
+
+
+def overall(found: Sequence[Status]) -> Verdict:
+    """Return the worst verdict; UNKNOWN where there is nothing."""
+    verdicts = {status.verdict for status in found}
+    if not verdicts or "UNKNOWN" in verdicts:
+        return "UNKNOWN"
+    return "INCOMPLETE" if "INCOMPLETE" in verdicts else "COMPLETE"
+
+
+def _subject(partition: Partition) -> tuple[str, str]:
+    return partition.dataset, partition.instrument
+
+
+def _status(
+    lake: Lake, dataset: Dataset, instrument: str, parts: Sequence[tuple[Partition, Record]]
+) -> Status:
+    kept = [record for _, record in parts]
+    gaps = _gaps(kept, dataset.grid.step_ms)
+    why = next(filter(None, (_doubt(lake, dataset, part, record) for part, record in parts)), "")
+    is_complete = all(reason in SETTLED for reason in gaps)
+    return Status(
+        dataset.name,
+        instrument,
+        "UNKNOWN" if why else "COMPLETE" if is_complete else "INCOMPLETE",
+        min((record.first_ms for record in kept if record.first_ms is not None), default=None),
+        max((record.last_ms for record in kept if record.last_ms is not None), default=None),
+        sum(record.rows for record in kept),
+        sum(record.fillers for record in kept),
+        sum(record.quarantined for record in kept),
+        gaps,
+        why,
+    )
+
+
+def _gaps(kept: Sequence[Record], step_ms: int) -> dict[str, int]:
+    """Count missing rows by reason, looking across the years.
+
+    What a partition takes for the time before the first trade is a hole like any other where an
+    earlier one holds rows; and what lies between two wanted spans was never asked.
+    """
+    counts: Counter[str] = Counter()
+    has_rows = False
+    for record in kept:
+        for reason, rows in record.gap_rows(step_ms).items():
+            counts["unexplained" if has_rows and reason == "before_first_trade" else reason] += rows
+        has_rows = has_rows or record.rows > 0
+    spans = plan.union(span for record in kept for span in record.wanted)
+    between = sum(after.start_ms - before.end_ms for before, after in pairwise(spans))
+    counts["not_asked"] += between // step_ms
+    return {reason: rows for reason, rows in sorted(counts.items()) if rows}
+
+
+def _doubt(lake: Lake, dataset: Dataset, partition: Partition, record: Record) -> str:
+    """Return why the ledger does not vouch for a partition's files, or nothing."""
+    folder = raw_folder(lake, dataset, partition.instrument, partition.year)
+    if record.segments != raw.segments(folder):
+        return f"raw of {partition.year} is newer than the ledger: run backfill, heal or replay"
+    if record.rows and not lake.clean(partition).exists():
+        return f"{lake.clean(partition)} is gone: run replay"
+    return ""
