@@ -112,16 +112,15 @@ def _finders(
     resolution: str, outages: Sequence[Outage], gap_minutes: float, tick_size: float | None
 ) -> dict[str, Callable[..., pl.DataFrame]]:
     """Return the function of every check, its thresholds and reviewed files filled in."""
-    aware = {"resolution": resolution, "outages": outages}
-    reviewed = load_tick_sizes()
-    return {
-        "gaps": partial(quality.find_gaps, longer_than=gap_minutes, **aware),
-        "sanity": partial(
-            quality.find_faults, resolution=resolution, tick_size=tick_size, tick_sizes=reviewed
-        ),
-        "outliers": partial(quality.find_outliers, tick_size=tick_size or 0.0, **aware),
-        "fillers": partial(quality.find_fillers, **aware),
+    of_gaps = partial(quality.find_gaps, longer_than=gap_minutes, outages=outages)
+    of_outliers = partial(quality.find_outliers, tick_size=tick_size or 0.0, outages=outages)
+    finders: dict[str, Callable[..., pl.DataFrame]] = {
+        "gaps": of_gaps,
+        "sanity": partial(quality.find_faults, tick_size=tick_size, tick_sizes=load_tick_sizes()),
+        "outliers": of_outliers,
+        "fillers": partial(quality.find_fillers, outages=outages),
     }
+    return {check: partial(find, resolution=resolution) for check, find in finders.items()}
 
 
 def _line(check: str, instrument: str, *, rows: int, findings: pl.DataFrame) -> Line:
