@@ -10,6 +10,7 @@ import msgspec
 from etl import plan
 from etl.datasets import DATASETS, Dataset
 from etl.fold import raw_folder
+from etl.moments import format_moment
 from lake import raw
 from lake.ledger import SETTLED, Record, records
 from lake.paths import Lake, Partition
@@ -65,6 +66,32 @@ def overall(found: Sequence[Status]) -> Verdict:
     if not verdicts or "UNKNOWN" in verdicts:
         return "UNKNOWN"
     return "INCOMPLETE" if "INCOMPLETE" in verdicts else "COMPLETE"
+
+
+def table(found: Sequence[Status]) -> str:
+    """Return the statuses as a table for people."""
+    head = ("dataset", "instrument", "verdict", "first", "last", "rows", "fillers", "gaps")
+    rows = [head, *(_cells(status) for status in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def _cells(status: Status) -> tuple[str, ...]:
+    first, last = (
+        "-" if ms is None else format_moment(ms) for ms in (status.first_ms, status.last_ms)
+    )
+    gaps = ", ".join(f"{reason} {rows:,}" for reason, rows in status.gaps.items())
+    return (
+        status.dataset,
+        status.instrument,
+        status.verdict,
+        first,
+        last,
+        f"{status.rows:,}",
+        f"{status.fillers:,}",
+        status.why or gaps or "-",
+    )
 
 
 def _subject(partition: Partition) -> tuple[str, str]:

@@ -1,6 +1,9 @@
 """Query the lake with DuckDB: one view per dataset, read-only."""
 
+import contextlib
+import io
 import re
+import sys
 from pathlib import Path
 
 import duckdb
@@ -8,6 +11,7 @@ import duckdb
 from lake.errors import QueryError
 from lake.paths import Lake
 from lake.read import check_footer
+from lake.write import publish_bytes
 
 VIEWS = Path(__file__).parent.parent / "sql" / "views"
 READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
@@ -52,6 +56,78 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRe
     except duckdb.Error as error:
         message = " ".join(str(error).split())
         raise QueryError(message) from error
+
+
+def write(answer: duckdb.DuckDBPyRelation, form: str, out: Path | None) -> None:
+    """Write an answer as ``table``, ``csv``, ``json`` or ``parquet``, to a file or stdout.
+
+    Raises
+    ------
+    QueryError
+        If Parquet is to go to a terminal, or the file cannot be written, or the query fails.
+    """
+    try:
+        data = _encode(answer, form)
+    except duckdb.Error as error:
+        message = " ".join(str(error).split())
+        raise QueryError(message) from error
+    if out is not None:
+        publish_bytes(data, out)
+    elif form == "parquet" and sys.stdout.isatty():
+        message = "Parquet is not for a terminal: give --out FILE, or redirect"
+        raise QueryError(message)
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+
+def converse(lake: Lake) -> None:
+    """Read queries from the terminal until it ends, and show their answers."""
+    connection = connect(lake)
+    names = [
+        name
+        for (name,) in connection.sql(
+            "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+    ]
+    sys.stdout.write(f"views: {', '.join(names) or 'none'}; end a query with ;\n")
+    pending = ""
+    while (line := _read_line("sql> " if not pending else "...> ")) is not None:
+        pending += line + "\n"
+        if not pending.strip():
+            pending = ""
+        elif pending.rstrip().endswith(";"):
+            try:
+                write(select(connection, pending), "table", None)
+            except QueryError as error:
+                sys.stdout.write(f"error: {error}\n")
+            pending = ""
+
+
+def _read_line(prompt: str) -> str | None:
+    try:
+        return input(prompt)
+    except EOFError:
+        return None
+
+
+def _encode(answer: duckdb.DuckDBPyRelation, form: str) -> bytes:
+    if form == "table":
+        return _boxed(answer).encode()
+    frame = answer.pl()
+    if form == "csv":
+        return frame.write_csv().encode()
+    if form == "json":
+        return frame.write_json().encode() + b"\n"
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _boxed(answer: duckdb.DuckDBPyRelation) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        answer.show(max_rows=100)
+    return shown.getvalue()
 
 
 def _check_reads(kind: duckdb.StatementType, sql: str) -> None:
