@@ -6,10 +6,10 @@ import time
 from typing import TypeVar
 
 from tests.exchange.faults import Faults, named
+from tests.exchange.incidents import milliseconds
 from tests.exchange.limits import Limits
 from tests.exchange.listener import listen
 from tests.exchange.market import Market
-from tests.exchange.outages import milliseconds
 from tests.exchange.server import Exchange
 
 Number = TypeVar("Number", int, float)

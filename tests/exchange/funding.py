@@ -5,15 +5,16 @@ skewed to the positive side and as wide as 8,533 recorded hours of BTC-PERPETUAL
 test_realism.py).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tests.exchange import noise
+from tests.exchange.incidents import milliseconds
 from tests.exchange.instruments import Instrument
 from tests.exchange.noise import Bits, Floats
-from tests.exchange.outages import milliseconds
 from tests.exchange.path import EPOCH_MS, HOUR_MS, HOURS, Path
 
 FUNDING_START_MS = milliseconds("2019-04-30T00:00")
@@ -89,9 +90,9 @@ def funding_value(instrument: Instrument, funding: Funding, hours: range) -> flo
         return 0.0
     interest = funding.interest_1h[hours.start : hours.stop]
     if not instrument.is_inverse:
-        return float(interest.sum())
+        return math.fsum(interest)
     previous = funding.index_price[hours.start - 1 : hours.stop - 1]
-    return float(previous[0] * (interest / previous).sum())
+    return float(previous[0]) * math.fsum(interest / previous)
 
 
 def _pressure(seed: int, instrument: Instrument, hours: Bits) -> Floats:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.exchange.outages import milliseconds
+from tests.exchange.incidents import milliseconds
 
 FOREVER_MS = 32_503_708_800_000
 """What Deribit sends as a perpetual's expiration: the year 3000."""

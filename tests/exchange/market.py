@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.exchange import noise, outages
+from tests.exchange import incidents, noise
 from tests.exchange.funding import Funding, funding_of, hours_between
 from tests.exchange.instruments import BY_NAME, INSTRUMENTS, Instrument
 from tests.exchange.path import EPOCH_MS, HOUR_MS, price_path
@@ -93,7 +93,7 @@ class Market:
         first = max(-(-start_ms // MINUTE_MS), BY_NAME[instrument].first_minute)
         end = -(-min(end_ms, self.now_ms) // MINUTE_MS)
         minutes = np.arange(first, max(first, end), dtype=np.int64)
-        return minutes[~outages.is_missing(minutes)] * MINUTE_MS
+        return minutes[~incidents.is_missing(minutes)] * MINUTE_MS
 
     def funding(self, instrument: str, start_ms: int, end_ms: int) -> Columns:
         """Return the hourly funding rows of a window.

@@ -36,7 +36,7 @@ def key(seed: int, *names: str) -> np.uint64:
     """Return the key of a noise channel, from a seed and what the channel is called."""
     word = zlib.crc32("/".join(names).encode())
     start = np.array([(seed * _GOLDEN + word) & _MASK], dtype=np.uint64)
-    return mix(mix(start) ^ np.uint64(word))[0]
+    return np.uint64(mix(mix(start) ^ np.uint64(word))[0])
 
 
 def bits(channel: np.uint64, counter: Bits) -> Bits:
@@ -58,17 +58,18 @@ def normal(channel: np.uint64, counter: Bits) -> Floats:
     """Return a nearly normal number for each counter: mean 0, deviation 1, within 3.5."""
     word = bits(channel, counter)
     total = lane(word, 0) + lane(word, 1) + lane(word, 2) + lane(word, 3)
-    return (total - 131_070) / 37_837.2
+    return np.asarray((total - 131_070) / 37_837.2, dtype=np.float64)
 
 
 def normal_of_lanes(word: Bits) -> Floats:
     """Return a nearly normal number from lanes 0 to 2 of each word, leaving lane 3 free."""
-    return (lane(word, 0) + lane(word, 1) + lane(word, 2) - 98_302.5) / 32_768.0
+    total = lane(word, 0) + lane(word, 1) + lane(word, 2)
+    return np.asarray((total - 98_302.5) / 32_768.0, dtype=np.float64)
 
 
 def exponential(x: Floats) -> Floats:
     """Return e**x to 1e-7 relative for |x| < 12, from exactly rounded operations only."""
-    y = x * 2.0**-_HALVINGS
+    y: Floats = x * 2.0**-_HALVINGS
     even, odd = 1.0 + y * y / 12.0, y * 0.5
     result: Floats = (even + odd) / (even - odd)
     for _ in range(_HALVINGS):

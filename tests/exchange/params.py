@@ -15,10 +15,10 @@ class Params:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
 
-    def text(self, name: str, default: Any = _REQUIRED) -> str:
+    def text(self, name: str) -> str:
         """Return a string."""
-        value = self._value(name, default)
-        if value is not default and not isinstance(value, str):
+        value = self._value(name, _REQUIRED)
+        if not isinstance(value, str):
             raise ApiError(-32602, "must be a string", name)
         return value
 

@@ -11,8 +11,8 @@ from decimal import Decimal
 import numpy as np
 
 from tests.exchange import noise
+from tests.exchange.incidents import milliseconds
 from tests.exchange.noise import Bits, Floats
-from tests.exchange.outages import milliseconds
 
 DAYS = 6_000
 HOURS = 24 * DAYS
@@ -21,9 +21,9 @@ EPOCH_MS = milliseconds("2018-08-14T08:00")
 EPOCH_MINUTE = EPOCH_MS // 60_000
 HOUR_MS = 3_600_000
 
-_TYPICAL_VOLATILITY = {"BTC": 0.00040, "ETH": 0.00052}  # of one minute
+_TYPICAL_VOLATILITY = {"BTC": 0.00046, "ETH": 0.00068}  # of one minute
 # Log volatility moves on several scales: (hours per step, weight).
-_VOLATILITY_SCALES = ((384, 0.35), (96, 0.3), (24, 0.25), (4, 0.3), (1, 0.3))
+_VOLATILITY_SCALES = ((384, 0.3), (96, 0.25), (24, 0.25), (4, 0.25), (1, 0.25))
 
 _LEVELS = {
     "BTC": {
@@ -105,11 +105,12 @@ def _log_volatility(seed: int, coin: str, hours: Bits) -> Floats:
 
 
 def _minute_factor(channels: tuple[np.uint64, ...], counter: Bits) -> Floats:
-    level = 0.3 * noise.normal(channels[0], counter // np.uint64(7))
+    level = 0.25 * noise.normal(channels[0], counter // np.uint64(7))
     word = noise.bits(channels[1], counter)
-    level += 0.3 * noise.normal_of_lanes(word)
+    level += 0.25 * noise.normal_of_lanes(word)
     burst = noise.lane(word, 3) < 0.01 * 65_536
-    return noise.exponential(level) * (1.0 + 2.5 * burst)
+    result: Floats = noise.exponential(level) * (1.0 + 2.5 * burst)
+    return result
 
 
 def _pins(coin: str, walk: Floats) -> Floats:
@@ -119,4 +120,5 @@ def _pins(coin: str, walk: Floats) -> Floats:
     at = np.clip(hours, 0, HOURS)
     # Decimal's logarithm is correctly rounded everywhere; the C library's is not.
     logs = np.array([float(Decimal(price).ln()) for price in levels.values()])
-    return np.interp(np.arange(HOURS + 1), at, logs - walk[at])
+    shift: Floats = np.interp(np.arange(HOURS + 1), at, logs - walk[at])
+    return shift

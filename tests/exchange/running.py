@@ -31,7 +31,7 @@ class RunningExchange:
 
 
 @contextmanager
-def running(  # noqa: PLR0913 - one keyword per option of the command
+def running(
     seed: int = 7,
     *,
     now: str | None = NOW,

@@ -1,5 +1,6 @@
 """Tickers, order books and book summaries of the present moment."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def ticker(market: Market, instrument: Instrument) -> dict[str, Any]:
         "max_price": _on_grid(instrument, mark * 1.015),
         "open_interest": _open_interest(market, instrument, index),
         "mark_price": mark,
-        "interest_value": float(funding.interest_1h[: hour + 1].sum()),
+        "interest_value": math.fsum(funding.interest_1h[: hour + 1]),
         "current_funding": round(float(funding.interest_1h[hour]) * 8, 8),
         "estimated_delivery_price": index,
         "funding_8h": round(float(funding.interest_8h[hour]), 8),

@@ -10,15 +10,20 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.exchange import noise, outages
+from tests.exchange import incidents, noise
 from tests.exchange.instruments import Instrument
-from tests.exchange.noise import Floats
+from tests.exchange.noise import Bits, Floats
 from tests.exchange.path import DAY_MINUTES, EPOCH_MINUTE, Path, minutes_of_day
 
 SLOTS = 6
 MINUTE_MS = 60_000
-_QUIET_SHARE = 0.05  # minutes with a single trade
+_QUIET_SHARE = 0.04  # minutes with a single trade
 _SLOT_MS = MINUTE_MS // SLOTS
+_SLOT_NUMBERS = np.arange(SLOTS, dtype=np.uint64)
+
+# Turnover of BTC-PERPETUAL by exchange year (from 14 August), as recorded daily bars have it,
+# against the year from August 2025.
+_TURNOVER = (0.07, 0.24, 0.8, 0.6, 0.3, 0.6, 0.8, 1.0)
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -87,6 +92,7 @@ class Day:
 
     def __init__(self, seed: int, instrument: Instrument, path: Path, day: int) -> None:
         self.instrument = instrument
+        self._day = day
         self.minute = EPOCH_MINUTE + day * DAY_MINUTES + np.arange(DAY_MINUTES, dtype=np.int64)
         self._key = {
             name: noise.key(seed, instrument.name, name)
@@ -99,7 +105,7 @@ class Day:
 
     def trades(self) -> Trades:
         """Return the day's trades."""
-        slots = self._counter[:, None] * np.uint64(SLOTS) + np.arange(SLOTS, dtype=np.uint64)
+        slots: Bits = self._counter[:, None] * np.uint64(SLOTS) + _SLOT_NUMBERS
         prices = noise.bits(self._key["price"], slots)
         sizes = noise.bits(self._key["lots"], slots)
         jitter = noise.lane(sizes, 3) * _SLOT_MS >> 16
@@ -112,7 +118,7 @@ class Day:
 
     def _taken(self, draw: Ints) -> Flags:
         word = noise.bits(self._key["quiet"], self._counter)
-        activity = 16_384 + (noise.lane(word, 0) * 3 >> 2)  # a quarter to all of the slots
+        activity = 26_214 + (noise.lane(word, 0) * 3 >> 3)  # two to five of six slots, mostly
         activity[noise.lane(word, 1) < _QUIET_SHARE * 65_536] = 0
         taken = draw < activity[:, None]
         # One slot is always taken: only fillers have no trade.
@@ -123,7 +129,7 @@ class Day:
     def _trading(self) -> Flags:
         """Tell which minutes have a trade at all."""
         fillers = noise.uniform(self._key["filler"], self._counter) < self.instrument.filler_share
-        silent = outages.is_silent(self.minute)
+        silent = incidents.is_silent(self.minute)
         reopens = np.zeros(DAY_MINUTES, dtype=bool)
         # After a pause the first minute trades, so that no filler repeats a price never seen.
         reopens[1:] = silent[:-1]
@@ -134,10 +140,10 @@ class Day:
     def _prices(self, wiggle: Floats) -> Ints:
         steps = np.diff(self.log_price)[:, None]
         share = (np.arange(SLOTS) + 1) / SLOTS
-        bounce = wiggle * (0.22 * self.deviation)[:, None]
+        bounce = wiggle * (0.3 * self.deviation)[:, None]
         price = noise.exponential(self.log_price[:-1, None] + share * steps + bounce)
         if self.instrument.name == "BTC-PERPETUAL":
-            price[outages.INDEX_BUG.holds(self.minute)] *= outages.INDEX_BUG_FACTOR
+            price[incidents.is_mispriced(self.minute)] *= incidents.MISPRICED
         grid = self.instrument.grid_units(int(self.minute[0]) * MINUTE_MS)
         units = np.rint(price * (self.instrument.price_denominator / grid))
         return units.astype(np.int64) * grid
@@ -145,7 +151,9 @@ class Day:
     def _lots(self, size: Floats) -> Ints:
         # Volume follows volatility: the log of both moves together, as it does on the market.
         activity = (self.deviation * 2_000.0)[:, None]
-        lots = self.instrument.typical_lots * activity * noise.exponential(1.7 * size)
+        year = min(self._day // 365, len(_TURNOVER) - 1)
+        typical = self.instrument.typical_lots * _TURNOVER[year]
+        lots = typical * activity * noise.exponential(2.0 * size)
         return np.ceil(lots).astype(np.int64)
 
 
@@ -161,10 +169,10 @@ def bars_of(day: Day, trades: Trades) -> Bars:
     lots = np.where(trades.taken, trades.lots, 0)
     volume, cost = _amounts(instrument, trades.price, lots)
     filler = last[np.maximum.accumulate(np.where(traded, rows, 0))]
-    prices = (np.where(traded, column, filler) for column in (first, high, low, last))
+    shown = [np.where(traded, column, filler) for column in (first, high, low, last)]
     # Before a day's first trade there is no price to repeat: the bar comes with the trade.
-    kept = np.logical_or.accumulate(traded) & ~outages.is_missing(day.minute)
-    return Bars(day.minute, *prices, volume, cost)[kept]
+    kept = np.logical_or.accumulate(traded) & ~incidents.is_missing(day.minute)
+    return Bars(day.minute, shown[0], shown[1], shown[2], shown[3], volume, cost)[kept]
 
 
 def _amounts(instrument: Instrument, price: Ints, lots: Ints) -> tuple[Ints, Ints]:
