@@ -26,11 +26,16 @@ RECHECK_MS = 24 * 3_600_000  # how often a row that broke its contract twice is 
 
 
 class Answer(NamedTuple):
-    """What one attempt says about its window: nothing (`ticks` None), or the rows it sent."""
+    """What one attempt says of its window: nothing, if it failed, or the rows it sent.
+
+    `first_ms` and `last_ms` are the timestamps of the first and last of them, None if none came.
+    """
 
     window: Span
     fetched_ms: int
-    ticks: Ticks | None
+    is_ok: bool
+    first_ms: int | None = None
+    last_ms: int | None = None
 
 
 class Witness(NamedTuple):
@@ -77,10 +82,8 @@ def find_gaps(
     grid = facts.grid
     alignment = grid.alignment_of(held)
     owed_until = grid.owed_until(facts.now_ms, alignment)
-    life = grid.snap(facts.life, alignment)
-    first = min(
-        (int(a.ticks[0]) for a in answers if a.ticks is not None and a.ticks.size), default=None
-    )
+    life = grid.described(facts.life, alignment)
+    first = min((a.first_ms for a in answers if a.first_ms is not None), default=None)
     witnesses = [witness for answer in answers for witness in _witnesses(answer, grid)]
     gaps: list[Gap] = []
     for span in union(grid.snap(span, alignment) for span in wanted):
@@ -128,15 +131,14 @@ def _not_owed(span: Span, life: Span, owed_until: int) -> Iterator[Gap]:
 
 
 def _witnesses(answer: Answer, grid: Grid) -> Iterator[Witness]:
-    window, fetched, ticks = answer
-    if ticks is None:
-        yield Witness(window, fetched, "failed")
+    window, fetched, is_ok, first, last = answer
+    yield Witness(window, fetched, "came" if is_ok else "failed")
+    if not is_ok:
         return
-    yield Witness(window, fetched, "came")
-    if not ticks.size:
+    if first is None or last is None:
         yield Witness(window, fetched, "empty")
         return
-    first, end = int(ticks[0]), int(ticks[-1]) + grid.step_ms
+    end = last + grid.step_ms
     yield Witness(Span(first, end), fetched, "empty")  # where no row stands, that is
     if end >= window.end_ms:  # the last row came, so the page was not cut at its end
         yield Witness(Span(window.start_ms, first), fetched, "empty before")

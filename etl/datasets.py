@@ -35,11 +35,16 @@ class Dataset:
     check: Callable[[msgspec.Raw], object]
     decode: Callable[[bytes], pl.DataFrame]
     transform: Callable[[pl.LazyFrame, str], pl.LazyFrame]
+    empty_body: bytes
 
     @property
     def columns(self) -> list[str]:
         """Names of the published columns, in order."""
         return list(self.model.to_schema().columns)
+
+    def empty_page(self) -> pl.DataFrame:
+        """Return the rows of a page without rows, with the number of their attempt."""
+        return self.decode(self.empty_body).with_columns(attempt=pl.lit(0, dtype=pl.UInt32))
 
 
 def _chart_params(resolution: str, instrument: str, window: Span) -> dict[str, Any]:
@@ -76,6 +81,7 @@ def _candles(base: str, resolution: str) -> Dataset:
         check=transform.check_chart,
         decode=transform.decode_chart,
         transform=transform.transform_candles,
+        empty_body=b'{"result":{"status":"no_data"}}',
     )
 
 
@@ -90,6 +96,7 @@ FUNDING = Dataset(
     check=transform.check_funding,
     decode=transform.decode_funding,
     transform=transform.transform_funding,
+    empty_body=b'{"result":[]}',
 )
 _ALL = [FUNDING, *(_candles("perpetuals_ohlcv", resolution) for resolution in RESOLUTIONS)]
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}

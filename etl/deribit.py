@@ -1,6 +1,7 @@
 """Deribit's public JSON-RPC over HTTP: one call, every attempt of it staged."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,12 +13,15 @@ from typing import Any
 import httpx
 import msgspec
 import stamina
+import stamina.instrumentation
 
 from etl.config import Settings
 from etl.errors import DeribitError, EtlError, RateLimitedError, TransientError, UnavailableError
 from etl.rate_limit import CreditBucket, shared_bucket_path
 from lake.ledger import Span
 from lake.raw import Attempt
+
+logger = logging.getLogger(__name__)
 
 TOO_MANY_REQUESTS = 10028
 TRANSIENT = {
@@ -45,6 +49,11 @@ class Envelope(msgspec.Struct, rename={"us_in": "usIn", "us_out": "usOut"}):
     us_out: int | None = None
 
 
+def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    logger.warning("%s; trying again in %.1f s", details.caused_by, details.wait_for)
+
+
+stamina.instrumentation.set_on_retry_hooks([_log_retry])  # its own line does not say the cause
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -15,8 +16,9 @@ import pyarrow.compute as pc
 from etl.coverage import Answer, Facts, Ticks, find_gaps
 from etl.datasets import Dataset
 from etl.deribit import OK
+from etl.errors import EtlError
 from etl.plan import Grid, union, year_span
-from etl.transform import decode, latest
+from etl.transform import latest
 from lake import raw
 from lake.ledger import Record, Span, read_record, write_record
 from lake.paths import Lake, Partition
@@ -77,16 +79,14 @@ def fold(
     folder = raw_folder(lake, dataset, partition.instrument, partition.year)
     segments = raw.segments(folder)
     attempts = raw.read(folder)
-    pages = _pages(attempts, dataset)
-    rows = _rows(pages, dataset, partition.instrument, attempts)
-    split = contract.split(rows, dataset.model)
+    rows, answers = _decode(folder, attempts, dataset)
+    split = contract.split(dataset.transform(rows, partition.instrument).collect(), dataset.model)
     year = year_span(partition.year)
-    valid = latest(_within(split.valid, year))
     rejected = _within(split.rejected, year)
+    valid = latest(_within(split.valid, year))
     clean = valid.select(dataset.columns)
     contract.check(clean, dataset.model)
     held = _ticks(clean)
-    answers = _answers(attempts, pages)
     table = arrow(clean)
     record = Record(
         wanted=tuple(union(wanted)),
@@ -97,7 +97,9 @@ def fold(
         checksum=checksum(table) if held.size else None,
         quarantined=len(rejected),
         attempts=attempts.num_rows,
-        gaps=find_gaps(wanted, held, _ticks(rejected), answers, terms.facts(dataset.grid)),
+        gaps=find_gaps(
+            wanted, held, np.unique(_ticks(rejected)), answers, terms.facts(dataset.grid)
+        ),
         provisional=_provisional(valid, attempts, dataset.grid, terms.settle_ms),
         segments=segments,
     )
@@ -132,52 +134,54 @@ def arrow(frame: pl.DataFrame) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def _pages(attempts: pa.Table, dataset: Dataset) -> dict[int, pl.DataFrame]:
-    """Return the rows each good attempt sent of what it was asked for, by attempt number."""
-    starts, ends = (_ms(attempts, name) for name in ("window_start", "window_end"))
-    bodies = (
-        (number, attempts["attempt_id"][number].as_py(), attempts["body"][number].as_py())
-        for number, outcome in enumerate(attempts["outcome"].to_pylist())
-        if outcome == OK
-    )
-    return {
-        number: page.filter(
-            pl.col("timestamp_ms").is_between(starts[number], ends[number], closed="left")
-        )
-        for number, page in decode(bodies, dataset.decode)
-    }
+def _decode(
+    folder: Path, attempts: pa.Table, dataset: Dataset
+) -> tuple[pl.LazyFrame, list[Answer]]:
+    """Return all rows good attempts sent of what they were asked for, and what each attempt says.
 
-
-def _rows(
-    pages: dict[int, pl.DataFrame], dataset: Dataset, instrument: str, attempts: pa.Table
-) -> pl.DataFrame:
-    """Return all rows that were closed when they were sent, with the number of their attempt."""
-    sent_ms = _sent_ms(attempts)
-    closed = pl.col("timestamp_ms") + dataset.grid.closes_after_ms
-    frames = [
-        page.filter(closed <= sent_ms[number]).with_columns(
-            pl.lit(number, dtype=pl.UInt32).alias("attempt")
-        )
-        for number, page in pages.items()
-    ]
-    if not frames:
-        empty = dataset.model.empty()
-        return empty.with_columns(pl.Series("attempt", [], dtype=pl.UInt32))
-    return dataset.transform(pl.concat(frames, rechunk=True).lazy(), instrument).collect()
-
-
-def _answers(attempts: pa.Table, pages: dict[int, pl.DataFrame]) -> list[Answer]:
+    Rows carry the number of their attempt. Rows that were not closed yet when they were sent are
+    left out, and so are rows nobody asked for: a page may be shifted.
+    """
     starts, ends, fetched = (
         _ms(attempts, name) for name in ("window_start", "window_end", "fetched_at")
     )
-    return [
-        Answer(
-            Span(int(starts[i]), int(ends[i])),
-            int(fetched[i]),
-            np.sort(pages[i]["timestamp_ms"].to_numpy()) if i in pages else None,
-        )
-        for i in range(attempts.num_rows)
+    sent = _sent_ms(attempts)
+    good = [outcome == OK for outcome in attempts["outcome"].to_pylist()]
+    number = {name: i for i, name in enumerate(attempts["attempt_id"].to_pylist())}
+    answers = [
+        Answer(Span(int(start), int(end)), int(at), is_ok=False)
+        for start, end, at in zip(starts, ends, fetched, strict=True)
     ]
+    frames = [dataset.empty_page()]
+    for name, body in raw.bodies(folder):
+        if good[i := number[name]]:
+            page = _within_ms(_page(dataset, name, body), int(starts[i]), int(ends[i]))
+            first, last = _bounds(page)
+            answers[i] = answers[i]._replace(is_ok=True, first_ms=first, last_ms=last)
+            closed = _within_ms(page, 0, int(sent[i]) - dataset.grid.closes_after_ms + 1)
+            frames.append(closed.with_columns(attempt=pl.lit(i, dtype=pl.UInt32)))
+    return pl.concat(frames).lazy(), answers
+
+
+def _within_ms(page: pl.DataFrame, start_ms: int, end_ms: int) -> pl.DataFrame:
+    """Return the rows of a page inside ``[start_ms, end_ms)``: most often all of them, untouched."""
+    first, last = _bounds(page)
+    if first is None or last is None or (start_ms <= first and last < end_ms):
+        return page
+    return page.filter(pl.col("timestamp_ms").is_between(start_ms, end_ms, closed="left"))
+
+
+def _bounds(page: pl.DataFrame) -> tuple[int, int] | tuple[None, None]:
+    ticks = page["timestamp_ms"].to_numpy()
+    return (int(ticks.min()), int(ticks.max())) if ticks.size else (None, None)
+
+
+def _page(dataset: Dataset, attempt_id: str, body: bytes) -> pl.DataFrame:
+    try:
+        return dataset.decode(body)
+    except msgspec.DecodeError as error:
+        message = f"raw attempt {attempt_id} was staged as good and does not decode: {error}"
+        raise EtlError(message) from error
 
 
 def _source(hole: Span, grid: Grid, outages: Sequence[Outage]) -> str | None:
@@ -219,7 +223,8 @@ def _fillers(clean: pl.DataFrame) -> int:
 
 
 def _ticks(frame: pl.DataFrame) -> Ticks:
-    return np.unique(frame["timestamp"].dt.epoch("ms").to_numpy())
+    ticks: Ticks = frame["timestamp"].dt.epoch("ms").to_numpy()
+    return ticks
 
 
 def _ms(attempts: pa.Table, name: str) -> Ticks:

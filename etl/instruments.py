@@ -4,6 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 import msgspec
+import pyarrow.compute as pc
 
 from etl.deribit import OK, DeribitClient, Request, Retry
 from etl.errors import UsageError
@@ -98,11 +99,12 @@ def _check(result: msgspec.Raw) -> None:
 def staged_universe(lake: Lake) -> Universe:
     """Return the instruments as last staged, for work without the exchange; none if never."""
     folder = lake.raw("get_instruments", currency="any", kind="future")
-    attempts = raw.read(folder, columns=["outcome", "us_out", "body"])
-    good = [row for row in attempts.to_pylist() if row["outcome"] == OK]
-    if not good:
+    attempts = raw.read(folder).filter(pc.field("outcome") == OK)
+    if not attempts.num_rows:
         return Universe(0, {})
-    return _universe(good[-1]["body"], good[-1]["us_out"] or 0)
+    last = attempts.slice(attempts.num_rows - 1).to_pylist()[0]
+    sent = dict(raw.bodies(folder))
+    return _universe(sent[last["attempt_id"]], last["us_out"] or 0)
 
 
 def _universe(body: bytes, now_us: int) -> Universe:

@@ -36,6 +36,12 @@ class Grid:
         """Return the span from the first row in `span` to one step past the last."""
         return Span(self._up(span.start_ms, alignment), self._up(span.end_ms, alignment))
 
+    def described(self, life: Span, alignment: int) -> Span:
+        """Return the rows that describe any part of `life`, from the first to one past the last."""
+        behind = self.step_ms - self.closes_after_ms  # a row describes the step that ends with it
+        first = self._up(life.start_ms + behind - self.step_ms + 1, alignment)
+        return Span(first, self._up(life.end_ms + behind, alignment))
+
     def owed_until(self, now_ms: int, alignment: int) -> int:
         """Return the timestamp of the first row that is not closed at `now_ms`."""
         return self._up(now_ms - self.closes_after_ms + 1, alignment)

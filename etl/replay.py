@@ -84,7 +84,7 @@ def _wanted(lake: Lake, dataset: Dataset, partition: Partition) -> list[Span]:
     if record is not None:
         return list(record.wanted)
     folder = raw_folder(lake, dataset, partition.instrument, partition.year)
-    attempts = raw.read(folder, columns=["window_start", "window_end"])
+    attempts = raw.read(folder)
     starts, ends = (
         (attempts[name].cast(pa.int64()).to_numpy() // 1000).tolist()
         for name in ("window_start", "window_end")
@@ -97,7 +97,7 @@ def _wanted(lake: Lake, dataset: Dataset, partition: Partition) -> list[Span]:
 def _last_heard_ms(lake: Lake, dataset: Dataset, partition: Partition, universe: Universe) -> int:
     """Return the exchange's clock when it was last heard of this partition."""
     folder = raw_folder(lake, dataset, partition.instrument, partition.year)
-    heard = pc.max(raw.read(folder, columns=["us_out"])["us_out"]).as_py()
+    heard = pc.max(raw.read(folder)["us_out"]).as_py()
     return universe.now_ms if heard is None else heard // 1000
 
 

@@ -1,12 +1,7 @@
 """From raw bodies to clean columns: decode pages as they came, then pure Polars."""
 
-from collections.abc import Callable, Iterable
-
 import msgspec
-import numpy as np
 import polars as pl
-
-from etl.errors import EtlError
 
 PRICES = ("open", "high", "low", "close")
 
@@ -45,6 +40,7 @@ class _FundingEnvelope(msgspec.Struct):
 _decode_chart = msgspec.json.Decoder(_ChartEnvelope).decode
 _decode_funding = msgspec.json.Decoder(_FundingEnvelope).decode
 _CHART_COLUMNS = ChartPage.__struct_fields__[1:]
+_CHART_SCHEMA = {name: pl.Float64() for name in _CHART_COLUMNS} | {"ticks": pl.Int64()}
 _FUNDING_COLUMNS = FundingRow.__struct_fields__
 
 
@@ -77,10 +73,8 @@ def check_funding(result: msgspec.Raw) -> None:
 def decode_chart(body: bytes) -> pl.DataFrame:
     """Return the rows of one page of candles, as sent: `timestamp_ms` and six float columns."""
     page = _decode_chart(body).result
-    columns = {"timestamp_ms": np.array(page.ticks, dtype=np.int64)} | {
-        name: np.array(getattr(page, name), dtype=np.float64) for name in _CHART_COLUMNS[1:]
-    }
-    return pl.DataFrame(columns)
+    columns = {name: getattr(page, name) for name in _CHART_COLUMNS}
+    return pl.DataFrame(columns, schema=_CHART_SCHEMA).rename({"ticks": "timestamp_ms"})
 
 
 def decode_funding(body: bytes) -> pl.DataFrame:
@@ -91,28 +85,8 @@ def decode_funding(body: bytes) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=schema).rename({"timestamp": "timestamp_ms"})
 
 
-def decode(
-    bodies: Iterable[tuple[int, str, bytes]], decode_page: Callable[[bytes], pl.DataFrame]
-) -> list[tuple[int, pl.DataFrame]]:
-    """Return the pages of ``(attempt, attempt_id, body)``, each with its attempt's number.
-
-    Raises
-    ------
-    EtlError
-        If a body that was staged as good does not decode.
-    """
-    pages = []
-    for number, name, body in bodies:
-        try:
-            pages.append((number, decode_page(body)))
-        except (msgspec.DecodeError, ValueError) as error:
-            message = f"raw attempt {name} was staged as good and does not decode: {error}"
-            raise EtlError(message) from error
-    return pages
-
-
 def transform_candles(raw: pl.LazyFrame, instrument: str) -> pl.LazyFrame:
-    """Return candles [quote, base coin, quote] keyed by their open time; NaN becomes null."""
+    """Return candles [quote, base coin, quote] keyed by their open time."""
     return raw.select(
         _timestamp(),
         pl.lit(instrument).alias("instrument"),

@@ -3,10 +3,10 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,18 +30,25 @@ def publish_table(table: pa.Table, path: Path, *, level: int = ZSTD_LEVEL) -> No
     fixed encodings (floats byte-stream-split, timestamps delta-packed, strings by dictionary).
     """
     whole = table.combine_chunks()
+    options = _options(whole.schema, level)
     _publish(
         path,
-        lambda file: pq.write_table(
-            whole,
-            file,
-            compression="zstd",
-            compression_level=level,
-            use_dictionary=[field.name for field in whole.schema if pa.types.is_string(field.type)],
-            column_encoding=_encodings(whole.schema),
-            row_group_size=ROW_GROUP_ROWS,
-        ),
+        lambda file: pq.write_table(whole, file, row_group_size=ROW_GROUP_ROWS, **options),
     )
+
+
+def publish_batches(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, level: int
+) -> None:
+    """Write a stream of batches to Parquet at `path` atomically and durably."""
+
+    def write(file: BinaryIO) -> None:
+        with pq.ParquetWriter(file, schema, **_options(schema, level)) as writer:
+            for batch in batches:
+                if batch.num_rows:
+                    writer.write_batch(batch.cast(schema))
+
+    _publish(path, write)
 
 
 @contextmanager
@@ -94,6 +101,15 @@ def _as_lake_error(path: Path, error: OSError) -> LakeError:
     if error.errno in NO_SPACE:
         return DiskFullError(path)
     return NotWritableError(path, error)
+
+
+def _options(schema: pa.Schema, level: int) -> dict[str, Any]:
+    return {
+        "compression": "zstd",
+        "compression_level": level,
+        "use_dictionary": [field.name for field in schema if pa.types.is_string(field.type)],
+        "column_encoding": _encodings(schema),
+    }
 
 
 def _encodings(schema: pa.Schema) -> dict[str, str]:
