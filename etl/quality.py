@@ -8,9 +8,15 @@ from pathlib import Path
 
 import polars as pl
 
+from etl.config import Settings
+from etl.datasets import find_dataset
+from etl.errors import UsageError
+from etl.instruments import staged_universe
+from lake.paths import open_lake
+from lake.read import held_instruments, scan
 from lake.write import publish_bytes
 from validators import quality
-from validators.outages import Outage
+from validators.outages import Outage, load_outages
 from validators.ticks import load_tick_sizes
 
 LISTED = 100_000
@@ -42,16 +48,56 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class QualityReport:
-    """The summary of a table, and where its findings are listed."""
+    """The summary of a table, and where its findings are listed.
+
+    `ok` says that something was checked, and nothing found that nobody explains.
+    """
 
     table: str
+    ok: bool
     lines: tuple[Line, ...]
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
 
-    @property
-    def ok(self) -> bool:
-        """Whether something was checked and nothing was found that nobody explains."""
-        return bool(self.lines) and not any(line.unexplained for line in self.lines)
+
+def check_lake(
+    settings: Settings, table: str, *, out_dir: Path, gap_minutes: float = 5
+) -> QualityReport:
+    """Run every check on what a lake holds in one table; see `check_quality`.
+
+    Raises
+    ------
+    UsageError
+        There is no such table, or it holds nothing yet.
+    LakeError
+        A file of the lake cannot be read, or a report cannot be written.
+    """
+    dataset, lake = find_dataset(table), open_lake(settings.root)
+    if not held_instruments(lake, table):
+        message = f"{settings.root} holds nothing of {table} yet: run backfill first"
+        raise UsageError(message)
+    listed = staged_universe(lake).instruments
+    return check_quality(
+        scan(lake, table),
+        table=table,
+        resolution=dataset.resolution,
+        tick_sizes={name: instrument.tick_size for name, instrument in listed.items()},
+        outages=load_outages(settings.outages),
+        out_dir=out_dir,
+        gap_minutes=gap_minutes,
+    )
+
+
+def summary(report: QualityReport) -> str:
+    """Return a line per check and instrument, for people."""
+    head = ("instrument", "check", "rows", "findings", "documented", "review", "unexplained")
+    rows: list[tuple[str, ...]] = [head]
+    for line in report.lines:
+        counts = (line.rows, line.findings, line.documented, line.review, line.unexplained)
+        rows.append((line.instrument, line.check, *(f"{count:,}" for count in counts)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    verdict = "nothing unexplained" if report.ok else "UNEXPLAINED findings"
+    return "\n".join([*lines, f"{verdict} in {report.table}; see {', '.join(report.files)}"])
 
 
 def check_quality(  # noqa: PLR0913  the options of one command
@@ -100,7 +146,9 @@ def check_quality(  # noqa: PLR0913  the options of one command
             findings = find(frame)
             lines.append(_line(check, instrument, rows=len(frame), findings=findings))
             found[check].append(_listed(check, instrument, findings))
-    return QualityReport(table=table, lines=tuple(lines), files=tuple(_write(found, out_dir)))
+    ok = bool(lines) and not any(line.unexplained for line in lines)
+    files = tuple(map(str, _write(found, out_dir)))
+    return QualityReport(table=table, ok=ok, lines=tuple(lines), files=files)
 
 
 def _instruments(rows: pl.LazyFrame) -> list[str]:

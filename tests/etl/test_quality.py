@@ -1,13 +1,18 @@
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from etl.quality import REPORTS, check_quality
+from etl.config import Settings
+from etl.errors import UsageError
+from etl.quality import REPORTS, check_lake, check_quality, summary
 from lake.errors import LakeError
+from lake.write import publish_table
 from tests.validators.candles import START, TICK, clean_candles
 from validators.outages import load_outages
 
+CLEAN = "clean/perpetuals_ohlcv"
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 
 
@@ -45,8 +50,8 @@ def test_clean_candles_are_ok_and_every_check_of_every_instrument_has_a_line(bot
 def test_reports_have_their_header_even_when_nothing_is_found(both, tmp_path):
     report = checked(both, tmp_path)
 
-    headers = [path.read_text().splitlines() for path in report.files]
-    assert [path.name for path in report.files] == [file for file, _ in REPORTS.values()]
+    headers = [Path(file).read_text().splitlines() for file in report.files]
+    assert [Path(file).name for file in report.files] == [file for file, _ in REPORTS.values()]
     assert headers == [[",".join(schema.names())] for _, schema in REPORTS.values()]
 
 
@@ -92,6 +97,17 @@ def test_funding_is_checked_for_gaps_only(tmp_path):
     assert [(line.check, line.unexplained) for line in report.lines] == [("gaps", 1)]
 
 
+def test_the_summary_has_a_line_per_check_and_a_verdict(both, tmp_path):
+    lines = summary(checked(both, tmp_path)).splitlines()
+
+    assert lines[0].split() == [
+        *("instrument", "check", "rows"),
+        *("findings", "documented", "review", "unexplained"),
+    ]
+    assert lines[1].split() == [BTC, "gaps", "2,000", "0", "0", "0", "0"]
+    assert lines[-1].startswith("nothing unexplained in perpetuals_ohlcv; see ")
+
+
 def test_a_table_without_rows_is_not_ok(both, tmp_path):
     assert not checked(both.clear(), tmp_path).ok
 
@@ -124,3 +140,21 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(both, tmp_path):
 
     with pytest.raises(LakeError):
         checked(both, tmp_path / "file")
+
+
+def test_a_lake_is_checked_with_what_it_holds(both, tmp_path):
+    publish_table(both.filter(instrument=BTC).to_arrow(), tmp_path / CLEAN / BTC / "2024.parquet")
+
+    report = check_lake(Settings(root=tmp_path), "perpetuals_ohlcv", out_dir=tmp_path / "out")
+
+    assert report.ok
+    assert {line.instrument for line in report.lines} == {BTC}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [("perpetuals_ohlcv", "holds nothing of perpetuals_ohlcv yet"), ("trades", "no dataset")],
+)
+def test_a_table_that_is_not_there_is_one_clear_error(table, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        check_lake(Settings(root=tmp_path), table, out_dir=tmp_path)

@@ -4,7 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from etl.report import daily_candles, daily_coverage, write_report
+from etl.config import Settings
+from etl.errors import UsageError
+from etl.report import daily_candles, daily_coverage, report_lake, write_report
+from lake.write import publish_table
 from tests.validators.candles import START, clean_candles
 from validators.outages import load_outages
 
@@ -114,3 +117,26 @@ def test_a_documented_outage_is_counted_apart():
     assert coverage["outage"].to_list() == [0, 252, 0]
     assert coverage["held"].to_list() == [1_440, 1_188, 1_440]
     assert coverage["fillers"].sum() == frame["volume"].eq(0).sum()
+
+
+def test_a_lake_is_drawn_with_what_it_holds(candles, tmp_path):
+    folder = tmp_path / "clean" / "perpetuals_ohlcv" / "BTC-PERPETUAL"
+    publish_table(candles.to_arrow(), folder / "2024.parquet")
+
+    report_lake(Settings(root=tmp_path), "perpetuals_ohlcv", tmp_path / "x.html")
+
+    page = (tmp_path / "x.html").read_text()
+    assert "4,320 of 4,320 minutes held (100 %)" in page
+    assert '<span class="bad">UNKNOWN</span>' in page
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("perpetuals_ohlcv", "holds nothing of perpetuals_ohlcv yet"),
+        ("funding_rates", "shows one-minute candles"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_clear_error(table, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        report_lake(Settings(root=tmp_path), table, tmp_path / "x.html")
