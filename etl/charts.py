@@ -53,7 +53,7 @@ def calendar_figure(coverage: pl.DataFrame) -> "Figure":
     months = cells["month"].n_unique()
     is_short = months <= FEW_MONTHS
     across, down = ("number", "month") if is_short else ("month", "number")
-    dates = {"tickformat": "%b %Y", "ticks": ""}
+    dates = {"tickformat": "%b %Y", "ticks": "", "dtick": "M1" if is_short else "M12"}
     numbers = {
         "ticks": "",
         "tickvals": list(range(1, 32)) if is_short else [1, 5, 10, 15, 20, 25, 30],

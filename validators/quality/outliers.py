@@ -77,6 +77,7 @@ def find_outliers(
         .with_columns(spread=_rolling_median((pl.col("close_return") - pl.col("centre")).abs()))
         .with_columns(robust_z=_robust_z(tick_size))
         .filter(pl.col("robust_z").abs() > threshold)
+        .select("instrument", "timestamp", "price", "log_return", "robust_z")
         .collect()
     )
     sources = [_source(time, outages) for time in found["timestamp"].to_list()]
