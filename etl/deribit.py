@@ -30,7 +30,7 @@ TRANSIENT = {
 }  # fmt: skip
 OK = "ok"
 CAPACITY_USED = 0.9
-RATE_USED = 0.98
+RATE_USED = 0.99
 
 
 class RpcError(msgspec.Struct):
@@ -210,7 +210,7 @@ async def connect(
     """Open the one connection pool of a run, under the credits all processes here share.
 
     The headroom is kept in the size of the bucket more than in its rate: requests may arrive
-    bunched, but no clock runs two percent fast.
+    bunched, but no clock runs one percent fast.
     """
     netloc = str(settings.host).split("://", 1)[1].rstrip("/")
     bucket = CreditBucket(

@@ -152,19 +152,20 @@ def _decode(
         Answer(Span(int(start), int(end)), int(at), is_ok=False)
         for start, end, at in zip(starts, ends, fetched, strict=True)
     ]
-    frames = [dataset.empty_page()]
+    frames = {}
     for name, body in raw.bodies(folder):
         if good[i := number[name]]:
             page = _within_ms(_page(dataset, name, body), int(starts[i]), int(ends[i]))
             first, last = _bounds(page)
             answers[i] = answers[i]._replace(is_ok=True, first_ms=first, last_ms=last)
             closed = _within_ms(page, 0, int(sent[i]) - dataset.grid.closes_after_ms + 1)
-            frames.append(closed.with_columns(attempt=pl.lit(i, dtype=pl.UInt32)))
-    return pl.concat(frames).lazy(), answers
+            frames[first or 0, i] = closed.with_columns(attempt=pl.lit(i, dtype=pl.UInt32))
+    in_order = [frames[key] for key in sorted(frames)]
+    return pl.concat([dataset.empty_page(), *in_order]).lazy(), answers
 
 
 def _within_ms(page: pl.DataFrame, start_ms: int, end_ms: int) -> pl.DataFrame:
-    """Return the rows of a page inside ``[start_ms, end_ms)``: most often all of them, untouched."""
+    """Return the rows of a page inside ``[start_ms, end_ms)``: most often the page itself."""
     first, last = _bounds(page)
     if first is None or last is None or (start_ms <= first and last < end_ms):
         return page

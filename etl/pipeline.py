@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
@@ -19,6 +22,7 @@ from etl.deribit import DeribitClient, Request, connect
 from etl.errors import DeribitError, UnavailableError, UsageError
 from etl.fold import Folded, Terms, fold, publish, raw_folder
 from etl.instruments import Instrument, Universe, fetch_universe
+from etl.moments import format_moment
 from etl.progress import Progress
 from lake import raw
 from lake.errors import DiskFullError
@@ -29,9 +33,12 @@ from lake.write import free_bytes, remove_leftovers
 from validators.outages import Outage, load_outages
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TURNS = 6  # rounds of asking, folding and asking again for what came short, in one run
 AHEAD = 3  # partitions fetched side by side, so that one is folded while the next arrives
+MERGE_EVERY = 32  # pages staged: while the next arrive there is time
 GIVE_UP_AFTER = 3  # requests in a row that got no usable answer after all their retries
 BYTES_PER_ROW = 36  # raw and clean together: 13.7 + 15.0 measured, and a margin
 
@@ -92,13 +99,19 @@ class Run:
     notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     unanswered: int = 0
+    staged: Counter[Partition] = field(default_factory=Counter)
     ahead: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AHEAD))
-    folding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    workshop: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "fold"))
 
     @property
     def has_given_up(self) -> bool:
         """Whether the exchange went away."""
         return self.unanswered >= GIVE_UP_AFTER
+
+    async def work(self, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do heavy work off the event loop, one piece at a time: two folds at once are memory."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.workshop, partial(task, *args, **kwargs))
 
     def terms(self, job: Job) -> Terms:
         """Return what the job's raw is judged by."""
@@ -175,6 +188,7 @@ async def _run(
         if not dry:
             raw.stage([attempt], folder)
 
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2, "stage"))
     async with connect(settings, stage) as client:
         universe = await fetch_universe(client, lake)
         yield Run(settings, lake, client, universe, outages, progress)
@@ -184,7 +198,8 @@ def _jobs(run: Run, wish: Wish) -> list[Job]:
     """Return the partitions a wish covers, each with the part of it that is wanted."""
     now = run.universe.now_ms
     if wish.end_ms is not None and wish.end_ms > now:
-        message = f"end {_day(wish.end_ms)} is in the future: the exchange's clock says {_day(now)}"
+        end, clock = format_moment(wish.end_ms), format_moment(now)
+        message = f"--end {end} is in the future: the exchange's clock says {clock} UTC"
         raise UsageError(message)
     jobs = []
     for name in dict.fromkeys(wish.instruments):
@@ -192,8 +207,8 @@ def _jobs(run: Run, wish: Wish) -> list[Job]:
         span = Span(wish.start_ms or 0, now if wish.end_ms is None else wish.end_ms)
         owed = plan.clip(span, Span(instrument.first_asked_ms, now))
         if wish.start_ms is not None and wish.start_ms < instrument.creation_timestamp:
-            listed = _day(instrument.creation_timestamp)
-            run.notes.append(f"{name} was listed {listed}: there is nothing before to fetch")
+            listed = format_moment(instrument.creation_timestamp)
+            run.notes.append(f"{name} was listed {listed} UTC: there is nothing before to fetch")
         jobs += [
             Job(Partition(wish.dataset.name, name, year), wish.dataset, instrument, (part,))
             for year, part in plan.by_year(owed).items()
@@ -204,7 +219,7 @@ def _jobs(run: Run, wish: Wish) -> list[Job]:
 async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
     started = time.monotonic()
     with locked(run.lake, [job.partition for job in jobs], wait=wait):
-        todo = await asyncio.to_thread(_open, run, jobs)
+        todo = await run.work(_open, run, jobs)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for job, record in todo:
@@ -230,6 +245,7 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
         if asks := _windows(run, job, record, refresh=True):
             run.progress.expect(job.instrument.instrument_name, len(asks))
             todo.append((job, record))
+    todo.sort(key=lambda one: -_rows(run, *one))  # the last to be folded is then a small one
     needed = sum(_rows(run, job, record) for job, record in todo) * BYTES_PER_ROW
     if needed > free_bytes(run.lake.root):
         raise DiskFullError(run.lake.root, needed)
@@ -248,24 +264,34 @@ async def _complete(run: Run, job: Job, record: Record) -> None:
     """Fetch what a partition lacks, look at what came, ask again for its holes, and publish."""
     async with run.ahead:
         started = time.monotonic()
-        name = job.instrument.instrument_name
         asks = _windows(run, job, record, refresh=True)
-        for _ in range(TURNS):
+        for turn in range(TURNS):
             async with asyncio.TaskGroup() as tasks:
                 for window in asks:
                     tasks.create_task(_fetch(run, job, window))
-            async with run.folding:
-                folded = await asyncio.to_thread(_fold, run, job, record.wanted)
-            asks = _windows(run, job, folded.record, refresh=False)
-            if not asks or run.has_given_up:
+            is_last = turn == TURNS - 1 or run.has_given_up
+            record, asks = await run.work(_settle, run, job, record.wanted, is_last=is_last)
+            if not asks or is_last:
                 break
-            run.progress.expect(name, len(asks))
-        async with run.folding:
-            await asyncio.to_thread(_merge_and_publish, run.lake, job, folded)
+            run.progress.expect(job.instrument.instrument_name, len(asks))
     words = "%s: %d rows in %.1f s, %d gaps unsettled"
-    unsettled = sum(not gap.is_settled for gap in folded.record.gaps)
-    seconds = time.monotonic() - started
-    logger.info(words, job.partition, folded.record.rows, seconds, unsettled)
+    unsettled = sum(not gap.is_settled for gap in record.gaps)
+    logger.info(words, job.partition, record.rows, time.monotonic() - started, unsettled)
+
+
+def _settle(
+    run: Run, job: Job, wanted: Sequence[Span], *, is_last: bool
+) -> tuple[Record, list[Span]]:
+    """Fold what came; publish it if nothing is left to ask, and return what is."""
+    folded = _fold(run, job, wanted)
+    asks = _windows(run, job, folded.record, refresh=False)
+    if is_last or not asks:
+        folder = _folder(run.lake, job)
+        raw.merge(folder)
+        record = msgspec.structs.replace(folded.record, segments=raw.segments(folder))
+        folded = replace(folded, record=record)
+        publish(run.lake, job.partition, folded)
+    return folded.record, asks
 
 
 async def _fetch(run: Run, job: Job, window: Span) -> None:
@@ -279,23 +305,19 @@ async def _fetch(run: Run, job: Job, window: Span) -> None:
     try:
         await run.client.call(request)
         run.unanswered = 0
+        run.staged[job.partition] += 1
     except DeribitError as error:
         run.errors.append(f"{name}: {error}")
     except UnavailableError as error:
         run.errors.append(f"{name}: {error}")
         run.unanswered += 1
     run.progress.advance(name)
+    if run.staged[job.partition] % MERGE_EVERY == 0:
+        await run.work(raw.merge, _folder(run.lake, job))
 
 
 def _fold(run: Run, job: Job, wanted: Sequence[Span]) -> Folded:
     return fold(run.lake, job.dataset, job.partition, wanted, run.terms(job))
-
-
-def _merge_and_publish(lake: Lake, job: Job, folded: Folded) -> None:
-    folder = _folder(lake, job)
-    raw.merge(folder)
-    record = msgspec.structs.replace(folded.record, segments=raw.segments(folder))
-    publish(lake, job.partition, replace(folded, record=record))
 
 
 def _windows(run: Run, job: Job, record: Record, *, refresh: bool) -> list[Span]:
@@ -317,10 +339,6 @@ def _rows(run: Run, job: Job, record: Record) -> int:
 
 def _folder(lake: Lake, job: Job) -> Path:
     return raw_folder(lake, job.dataset, job.partition.instrument, job.partition.year)
-
-
-def _day(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

@@ -12,7 +12,8 @@ from lake.errors import CorruptFileError
 from lake.write import publish_batches, publish_table
 
 SEGMENT_ZSTD_LEVEL = 6  # 13.7 bytes a candle against 14.9 at level 3, for 0.5 µs a candle more
-MERGE_FROM = 8  # segments in a folder
+MERGE_FROM = 8  # small segments in a folder
+SMALL_BYTES = 1_000_000  # a page of 5,000 candles takes 75,000
 BATCH_ATTEMPTS = 16  # about 5 MB of bodies
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -95,32 +96,38 @@ def bodies(folder: Path) -> Iterator[tuple[str, bytes]]:
     CorruptFileError
         If a segment cannot be read.
     """
-    for batch in _batches(folder, ["attempt_id", "body"]):
+    for batch in _batches(folder, segments(folder), ["attempt_id", "body"]):
         for name, body in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             if body is not None:
                 yield name, body
 
 
 def merge(folder: Path, *, at_least: int = MERGE_FROM) -> None:
-    """Merge the segments of `folder` into one, keeping every attempt.
+    """Merge the small segments of `folder` into one, keeping every attempt.
 
-    A kill between the two steps leaves attempts in two segments; they are counted once.
+    It may run while others stage in the folder. A kill between its two steps leaves attempts in
+    two segments; they are counted once.
     """
-    names = segments(folder)
-    if len(names) < max(at_least, 2):
+    small = [name for name in segments(folder) if (folder / name).stat().st_size < SMALL_BYTES]
+    if len(small) < max(at_least, 2):
         return
-    first = read(folder)["fetched_at"][0].value
+    first = int(small[0].partition("-")[0])
     publish_batches(
-        _batches(folder, SCHEMA.names), SCHEMA, _segment_path(folder, first), SEGMENT_ZSTD_LEVEL
+        _batches(folder, small, SCHEMA.names),
+        SCHEMA,
+        _segment_path(folder, first),
+        SEGMENT_ZSTD_LEVEL,
     )
-    for name in names:
+    for name in small:
         (folder / name).unlink()
 
 
-def _batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the attempts of a folder in batches, none twice."""
+def _batches(
+    folder: Path, names: Sequence[str], columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the attempts of some segments in batches, none twice."""
     seen: set[str] = set()
-    for name in segments(folder):
+    for name in names:
         try:
             with pq.ParquetFile(folder / name) as file:
                 for batch in file.iter_batches(BATCH_ATTEMPTS, columns=list(columns)):
