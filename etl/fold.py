@@ -20,7 +20,7 @@ from etl.errors import EtlError
 from etl.plan import Grid, union, year_span
 from etl.transform import latest
 from lake import raw
-from lake.ledger import Record, Span, read_record, write_record
+from lake.ledger import Reading, Record, Span, read_record, write_record
 from lake.paths import Lake, Partition
 from lake.read import checksum
 from lake.write import publish_table
@@ -195,17 +195,20 @@ def _source(hole: Span, grid: Grid, outages: Sequence[Outage]) -> str | None:
 
 def _provisional(
     valid: pl.DataFrame, attempts: pa.Table, grid: Grid, settle_ms: int
-) -> tuple[Span, ...]:
-    """Return the spans of rows that were read less than `settle_ms` after their close."""
-    if valid.is_empty():
+) -> tuple[Reading, ...]:
+    """Return the rows that were read less than `settle_ms` after their close, by reading."""
+    ticks, attempt = _ticks(valid), valid["attempt"].to_numpy()
+    young = _sent_ms(attempts)[attempt] - (ticks + grid.closes_after_ms) < settle_ms
+    ticks, attempt = ticks[young], attempt[young]
+    if not ticks.size:
         return ()
-    read_ms = _sent_ms(attempts)[valid["attempt"].to_numpy()]
-    ticks = _ticks(valid)
-    young = ticks[read_ms - (ticks + grid.closes_after_ms) < settle_ms]
-    breaks = np.flatnonzero(np.diff(young) > grid.step_ms)
-    starts = young[np.concatenate([[0], breaks + 1])] if young.size else young
-    ends = young[np.concatenate([breaks, [-1]])] if young.size else young
-    return tuple(Span(int(a), int(b) + grid.step_ms) for a, b in zip(starts, ends, strict=True))
+    breaks = np.flatnonzero((np.diff(ticks) > grid.step_ms) | (np.diff(attempt) != 0))
+    first, last = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [ticks.size - 1]])
+    read = _ms(attempts, "fetched_at")[attempt[first]]
+    return tuple(
+        Reading(int(start), int(end) + grid.step_ms, int(at))
+        for start, end, at in zip(ticks[first], ticks[last], read, strict=True)
+    )
 
 
 def _with_source(rejected: pl.DataFrame, attempts: pa.Table) -> pl.DataFrame:

@@ -1,8 +1,14 @@
 """Moments as people write them, and as Unix milliseconds."""
 
+import time
 from datetime import UTC, datetime
 
 from etl.errors import UsageError
+
+
+def clock_ms() -> int:
+    """Return our own clock; "now" in the data is the exchange's."""
+    return time.time_ns() // 1_000_000
 
 
 def parse_moment(text: str, name: str) -> int:

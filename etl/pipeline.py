@@ -22,7 +22,7 @@ from etl.deribit import DeribitClient, Request, connect
 from etl.errors import DeribitError, UnavailableError, UsageError
 from etl.fold import Folded, Terms, fold, publish, raw_folder
 from etl.instruments import Instrument, Universe, fetch_universe
-from etl.moments import format_moment
+from etl.moments import clock_ms, format_moment
 from etl.progress import Progress
 from lake import raw
 from lake.errors import DiskFullError
@@ -98,6 +98,7 @@ class Run:
     progress: Progress
     notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    started_ms: int = field(default_factory=clock_ms)
     unanswered: int = 0
     staged: Counter[Partition] = field(default_factory=Counter)
     ahead: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AHEAD))
@@ -164,7 +165,7 @@ async def estimate(settings: Settings, wish: Wish, progress: Progress) -> Estima
     async with _run(settings, lake, progress, dry=True) as run:
         jobs = _jobs(run, wish)
         held = [(job, _current(run, job)) for job in jobs]
-        requests = sum(len(_windows(run, job, record, refresh=True)) for job, record in held)
+        requests = sum(len(_windows(run, job, record)) for job, record in held)
         rows = sum(_rows(run, job, record) for job, record in held)
         burst = settings.credit_capacity
         return Estimate(
@@ -242,7 +243,7 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
         record = _current(run, job)
         if record != before:
             write_record(run.lake, job.partition, record)
-        if asks := _windows(run, job, record, refresh=True):
+        if asks := _windows(run, job, record):
             run.progress.expect(job.instrument.instrument_name, len(asks))
             todo.append((job, record))
     todo.sort(key=lambda one: -_rows(run, *one))  # the last to be folded is then a small one
@@ -264,7 +265,7 @@ async def _complete(run: Run, job: Job, record: Record) -> None:
     """Fetch what a partition lacks, look at what came, ask again for its holes, and publish."""
     async with run.ahead:
         started = time.monotonic()
-        asks = _windows(run, job, record, refresh=True)
+        asks = _windows(run, job, record)
         for turn in range(TURNS):
             async with asyncio.TaskGroup() as tasks:
                 for window in asks:
@@ -284,7 +285,7 @@ def _settle(
 ) -> tuple[Record, list[Span]]:
     """Fold what came; publish it if nothing is left to ask, and return what is."""
     folded = _fold(run, job, wanted)
-    asks = _windows(run, job, folded.record, refresh=False)
+    asks = _windows(run, job, folded.record)
     if is_last or not asks:
         folder = _folder(run.lake, job)
         raw.merge(folder)
@@ -320,20 +321,20 @@ def _fold(run: Run, job: Job, wanted: Sequence[Span]) -> Folded:
     return fold(run.lake, job.dataset, job.partition, wanted, run.terms(job))
 
 
-def _windows(run: Run, job: Job, record: Record, *, refresh: bool) -> list[Span]:
+def _windows(run: Run, job: Job, record: Record) -> list[Span]:
     life = Span(job.instrument.first_asked_ms, job.instrument.life.end_ms)
     return plan.windows(
         record,
         job.dataset.grid,
         rows=job.dataset.page_rows,
         within=plan.clip(life, Span(0, run.universe.now_ms)),
-        clock_ms=time.time_ns() // 1_000_000,
-        refresh=refresh,
+        clock_ms=clock_ms(),
+        read_since_ms=run.started_ms,
     )
 
 
 def _rows(run: Run, job: Job, record: Record) -> int:
-    windows = _windows(run, job, record, refresh=True)
+    windows = _windows(run, job, record)
     return sum(window.end_ms - window.start_ms for window in windows) // job.dataset.grid.step_ms
 
 

@@ -105,12 +105,12 @@ def subtract(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
 
 
 def windows(
-    record: Record, grid: Grid, *, rows: int, within: Span, clock_ms: int, refresh: bool
+    record: Record, grid: Grid, *, rows: int, within: Span, clock_ms: int, read_since_ms: int
 ) -> list[Span]:
     """Return what to ask for now, in windows of at most `rows` rows.
 
     Gaps that are due are asked for: unknown ones plainly, known ones with a row on each side, both
-    of which must come back before a hole is believed.
+    of which must come back before a hole is believed. So are rows that may have been revised.
 
     Parameters
     ----------
@@ -118,10 +118,14 @@ def windows(
         The time in which the instrument can have closed rows.
     clock_ms
         Our own clock, which says when a hole may be looked at again.
-    refresh
-        Whether rows that may have been revised since are asked for again.
+    read_since_ms
+        Moment on our own clock; provisional rows last read before it are read again.
     """
-    asks = list(record.provisional) if refresh else []
+    asks = [
+        Span(reading.start_ms, reading.end_ms)
+        for reading in record.provisional
+        if reading.read_ms < read_since_ms
+    ]
     for gap in record.gaps:
         if gap.is_settled or (gap.retry_at_ms or 0) > clock_ms:
             continue

@@ -35,6 +35,14 @@ class Span(msgspec.Struct, frozen=True, array_like=True, order=True):
     end_ms: int
 
 
+class Reading(msgspec.Struct, frozen=True, array_like=True):
+    """Rows ``[start_ms, end_ms)`` that may still be revised, and when they were last read."""
+
+    start_ms: int
+    end_ms: int
+    read_ms: int
+
+
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
     """Rows the grid owes and the lake does not hold, and why."""
 
@@ -64,7 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: int = 0
     attempts: int = 0
     gaps: tuple[Gap, ...] = ()
-    provisional: tuple[Span, ...] = ()  # rows fetched so soon after their close that they may move
+    provisional: tuple[Reading, ...] = ()  # read so soon after their close that they may move
     segments: tuple[str, ...] = ()  # the raw files all this was derived from
 
     @property

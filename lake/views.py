@@ -116,9 +116,9 @@ def _encode(answer: duckdb.DuckDBPyRelation, form: str) -> bytes:
         return _boxed(answer).encode()
     frame = answer.pl()
     if form == "csv":
-        return frame.write_csv().encode()
+        return str(frame.write_csv()).encode()
     if form == "json":
-        return frame.write_json().encode() + b"\n"
+        return str(frame.write_json()).encode() + b"\n"
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()
