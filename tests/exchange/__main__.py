@@ -3,16 +3,15 @@
 import argparse
 import asyncio
 import time
-from typing import TypeVar
 
 from tests.exchange.faults import Faults, named
 from tests.exchange.incidents import milliseconds
+from tests.exchange.instruments import INSTRUMENTS
 from tests.exchange.limits import Limits
 from tests.exchange.listener import listen
 from tests.exchange.market import Market
+from tests.exchange.path import EPOCH_MS, HOUR_MS, HOURS
 from tests.exchange.server import Exchange
-
-Number = TypeVar("Number", int, float)
 
 
 def main() -> None:
@@ -53,25 +52,35 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    return _within(int(text), 0, 65_535)
+    return round(_within(text, 0, 65_535))
 
 
 def _latency(text: str) -> float:
-    return _within(float(text), 0.0, 60_000.0)
+    return _within(text, 0, 60_000)
 
 
-def _within(value: Number, low: Number, high: Number) -> Number:
+def _within(text: str, low: int, high: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        message = f"{text!r} is not a number"
+        raise argparse.ArgumentTypeError(message) from None
     if not low <= value <= high:
-        message = f"{value} is not between {low} and {high}"
+        message = f"{text} is not between {low} and {high}"
         raise argparse.ArgumentTypeError(message)
     return value
 
 
 def _moment(text: str) -> int:
     try:
-        return milliseconds(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        moment = milliseconds(text)
+    except ValueError:
+        message = f"{text!r} is not a moment like 2025-10-18T00:00:00Z"
+        raise argparse.ArgumentTypeError(message) from None
+    if not INSTRUMENTS[0].creation_ms < moment < EPOCH_MS + HOURS * HOUR_MS:
+        message = f"{text} is before the first instrument or after the market's last year"
+        raise argparse.ArgumentTypeError(message)
+    return moment
 
 
 def _faults(text: str) -> frozenset[str]:

@@ -6,7 +6,9 @@ from tests.exchange.instruments import CURRENCY_IDS
 
 
 def _currency(name: str, long_name: str, *, decimals: int, fee: float, uuid: str) -> dict[str, Any]:
+    network = {"display_name": "Ethereum", "resource_name": "networks/ethereum-mainnet"}
     return {
+        "coinbase_networks": [network],
         "decimals": decimals,
         "currency": name,
         "apr": 0.0,

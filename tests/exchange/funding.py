@@ -24,7 +24,7 @@ PAGE_ROWS = 744
 
 _BAND = (-1.175, -0.37)  # no funding while the noise lies inside
 _POSITIVE, _NEGATIVE = 6.3e-6, 6.0e-6
-_SCALES = ((168, 0.35), (24, 0.45), (4, 0.6), (1, 0.56))  # (hours per knot, weight)
+_SCALES = ((168, 0.45), (24, 0.5), (4, 0.6), (1, 0.43))  # (hours per knot, weight)
 
 
 @dataclass(frozen=True)

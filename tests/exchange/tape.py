@@ -60,7 +60,8 @@ class Tape:
         What happens at or after `now_ms` is left out, so the last bar may be still forming.
         """
         now_minute = -(-now_ms // MINUTE_MS)
-        first = max(first_minute, EPOCH_MINUTE)
+        opening = self.instrument.first_minute
+        first = max(first_minute, opening - (opening - EPOCH_MINUTE) % span)
         end = min(end_minute, now_minute, EPOCH_MINUTE + DAYS * DAY_MINUTES)
         parts = [
             self.day(day, span=span, now_ms=now_ms)

@@ -1,0 +1,64 @@
+"""An unmodified third-party client finds its way: ccxt, with nothing changed but the host."""
+
+import ccxt
+import pytest
+
+from tests.exchange.incidents import milliseconds
+from tests.exchange.running import running
+
+START = milliseconds("2023-03-03")
+BTC = "BTC/USD:BTC"
+
+
+@pytest.fixture(scope="module")
+def deribit():
+    with running(now=None) as exchange:
+        client = ccxt.deribit()
+        client.urls["api"]["rest"] = exchange.url
+        client.load_markets()
+        yield client
+        client.close()
+
+
+def test_markets_are_loaded(deribit):
+    assert set(deribit.markets) == {BTC, "ETH/USD:ETH", "BTC/USDC:USDC", "ETH/USDC:USDC"}
+    assert deribit.market(BTC)["inverse"]
+    assert deribit.market("ETH/USDC:USDC")["linear"]
+
+
+def test_candles_are_fetched_from_since_on(deribit, market):
+    rows = deribit.fetch_ohlcv(BTC, "1m", START, 100)
+    truth = market.candles("BTC-PERPETUAL", START, START + 100 * 60_000)
+    names = ("ticks", "open", "high", "low", "close", "volume")
+
+    assert rows == [
+        list(row) for row in zip(*(truth[name].tolist() for name in names), strict=True)
+    ]
+
+
+def test_tickers_order_books_and_funding_are_fetched(deribit, market):
+    history = deribit.fetch_funding_rate_history(BTC, START, 5)
+    book = deribit.fetch_order_book(BTC, 5)
+
+    assert deribit.fetch_ticker("ETH/USD:ETH")["last"] > 0
+    assert book["bids"][0][0] < book["asks"][0][0]
+    assert [row["timestamp"] for row in history] == [START + hour * 3_600_000 for hour in range(5)]
+    assert (
+        history[0]["fundingRate"]
+        == market.funding("BTC-PERPETUAL", START, START + 1)["interest_8h"][0]
+    )
+
+
+def test_status_currencies_and_summaries_are_fetched(deribit):
+    assert deribit.fetch_status()["status"] == "ok"
+    assert "USDC" in deribit.fetch_currencies()
+    assert list(deribit.fetch_tickers([BTC])) == [BTC]
+
+
+def test_history_is_paged(deribit):
+    since = deribit.milliseconds() - 12_000 * 60_000
+    rows = deribit.fetch_ohlcv(BTC, "1m", since, params={"paginate": True})
+    ticks = [row[0] for row in rows]
+
+    assert len(ticks) >= 12_000
+    assert ticks == list(range(ticks[0], ticks[-1] + 60_000, 60_000))

@@ -1,0 +1,87 @@
+"""``python -m tests.exchange`` as scripts use it."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from tests.exchange.incidents import milliseconds
+from tests.exchange.running import running
+
+MINUTE_MS = 60_000
+COMMAND = [sys.executable, "-m", "tests.exchange"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--port", "0", "--faults", "shfted"], "unknown fault 'shfted'"),
+        (["--port", "0", "--now", "2025-13-01"], "'2025-13-01' is not a moment"),
+        (["--port", "0", "--now", "2017-01-01"], "before the first instrument"),
+        (["--port", "70000"], "70000 is not between 0 and 65535"),
+        (["--port", "0", "--latency-ms", "fast"], "'fast' is not a number"),
+        ([], "--port"),
+    ],
+)
+def test_a_refused_argument_is_one_line_and_exit_code_2(arguments, told):
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_at_once_with_exit_code_0_though_a_client_is_connected(number):
+    with subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().removeprefix("listening on ").strip()
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            assert client.get("/api/v2/public/test").status_code == 200
+            started = time.monotonic()
+            process.send_signal(number)
+            assert process.wait(5) == 0
+    assert time.monotonic() - started < 2.0
+
+
+def test_it_accepts_connections_as_soon_as_it_says_so_and_picks_a_free_port(served):
+    with running() as other:
+        assert httpx.get(f"{other.url}/api/v2/public/test", trust_env=False).status_code == 200
+        assert other.url != served.url
+
+
+def test_two_servers_of_a_seed_agree_to_the_byte(served):
+    start = milliseconds("2024-05-05")
+    query = (
+        "/api/v2/public/get_tradingview_chart_data?instrument_name=BTC-PERPETUAL&resolution=1"
+        f"&start_timestamp={start}&end_timestamp={start + 4_999 * MINUTE_MS}"
+    )
+    with running(latency_ms=5, limits=True) as other:
+        urls = (served.url, other.url)
+        one, two = (httpx.get(url + query, trust_env=False).content for url in urls)
+
+    assert one == two
+
+
+def test_without_a_frozen_present_the_clock_runs():
+    with running(now=None) as exchange:
+        body = httpx.get(f"{exchange.url}/api/v2/public/get_time", trust_env=False).json()
+
+    assert abs(body["result"] / 1000 - time.time()) < 60
+    assert body["usDiff"] == body["usOut"] - body["usIn"] > 0
+
+
+def test_statistics_tell_what_was_asked_and_answered():
+    with running() as exchange:
+        for path in ("public/test", "public/test", "public/nope"):
+            httpx.get(f"{exchange.url}/api/v2/{path}", trust_env=False)
+        stats = exchange.stats()
+
+    assert stats["requests"] == 3
+    assert stats["by_method"] == {"public/test": 2, "public/nope": 1}
+    assert stats["by_outcome"] == {"ok": 2, "error -32601": 1}
+    assert stats["credits_spent"] == 1_500
+    assert stats["faults"] == {}
