@@ -1,0 +1,104 @@
+# `uv run just RECIPE` works with nothing installed but uv; so does `just RECIPE` where just is.
+# Options go through to `deribit-lake` as they are: just backfill-perp --start 2024-01-01 --json
+# Another lake or exchange: DERIBIT_LAKE_ROOT=… DERIBIT_LAKE_HOST=… just status
+
+set positional-arguments
+
+in_env := if env("VIRTUAL_ENV", "") == "" { "uv run" } else { "" }
+lake := in_env + " deribit-lake"
+python := in_env + " python"
+
+[private]
+default:
+    @{{ just_executable() }} --justfile {{ quote(justfile()) }} --list --unsorted
+
+# Simulated exchange, both perpetuals, quality, queries, a report: all under ./demo
+[group('start here')]
+[no-exit-message]
+demo days="90":
+    @{{ python }} -m tests.demo "$@"
+
+# Simulated Deribit on a port: just exchange --port 8080 --faults all
+[group('start here')]
+[no-exit-message]
+exchange *options:
+    @{{ python }} -m tests.exchange "$@"
+
+# Candles: just backfill-perp --instruments BTC-PERPETUAL --start 2024-01-01
+[group('lake')]
+[no-exit-message]
+backfill-perp *options:
+    @{{ lake }} backfill perpetuals "$@"
+
+# Hourly funding rates
+[group('lake')]
+[no-exit-message]
+backfill-funding *options:
+    @{{ lake }} backfill funding "$@"
+
+# What is held, what is missing and why, the verdict
+[group('lake')]
+[no-exit-message]
+status *options:
+    @{{ lake }} status "$@"
+
+# Gaps, impossible candles, outliers, silences; reports as CSV
+[group('lake')]
+[no-exit-message]
+quality *options:
+    @{{ lake }} quality "$@"
+
+# SQL over the lake: just query "SELECT count(*) FROM perpetuals_ohlcv" --format csv
+[group('lake')]
+[no-exit-message]
+query sql *options:
+    @{{ lake }} query "$@"
+
+# Coverage calendar and price chart as one HTML file
+[group('lake')]
+[no-exit-message]
+report *options:
+    @{{ lake }} report "$@"
+
+# Everything a change must pass: format, lint, types, imports, fast tests, docs
+[group('work')]
+check: lint test
+
+# Format, ruff, mypy, import-linter; changes nothing
+[group('work')]
+lint:
+    {{ in_env }} ruff format --check
+    {{ in_env }} ruff check
+    {{ in_env }} mypy
+    {{ in_env }} lint-imports
+
+# The fast tests, those of the docs among them
+[group('work')]
+test *options:
+    {{ in_env }} pytest "$@"
+
+# All tests but those that talk to the real Deribit; some take minutes
+[group('work')]
+test-all *options:
+    {{ in_env }} pytest -m "not live" "$@"
+
+# Tables of speed and size: just bench [replay query contract command exchange]
+[group('work')]
+bench *tables:
+    @{{ python }} -m benchmarks "$@"
+
+# Format the code and repair what ruff can
+[group('work')]
+fmt:
+    {{ in_env }} ruff format
+    {{ in_env }} ruff check --fix
+
+# Pages that are generated: docs/cli.md and the table of settings
+[group('work')]
+docs:
+    {{ python }} -m tests.pages
+
+# Pin every dependency anew: just lock --upgrade, just lock --upgrade-package polars
+[group('work')]
+lock *options:
+    {{ python }} .ci/lock.py "$@"
