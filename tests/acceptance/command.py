@@ -1,0 +1,56 @@
+"""The command line as a user runs it: a process of its own, on a lake in a folder of its own."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Product:
+    """`deribit-lake` with its lake and its exchange."""
+
+    lake: Path
+    host: str
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def environment(self):
+        logs = {"DERIBIT_LAKE_LOG_DIR": str(self.lake.parent / "logs")}
+        credits = {"TMPDIR": str(self.lake.parent)}  # a bucket of its own
+        return {**os.environ, **logs, **credits, **dict(self.settings)}
+
+    def command(self, *words):
+        flags = ["--lake", str(self.lake), "--host", self.host]
+        return [sys.executable, "-m", "cli", *flags, *map(str, words)]
+
+    def start(self, *words):
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def run(self, *words):
+        return subprocess.run(
+            self.command(*words),
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def digests(lake, top="clean"):
+    """Return the digest of every file under a part of the lake, by its path."""
+    return {
+        str(path.relative_to(lake)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((lake / top).glob("**/*.parquet"))
+    }
