@@ -5,13 +5,13 @@ Run with ``python -m benchmarks.exchange``.
 
 import http.client
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import orjson
 import pyarrow as pa
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.machine import show
 from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Columns, Market
 from tests.exchange.running import NOW, running
@@ -25,21 +25,22 @@ FIRST = milliseconds("2020-01-01")
 def main() -> None:
     """Print one table."""
     market = Market(7, milliseconds(NOW))
-    served, resident = _served()
+    served, peak = _served()
     bodies = [_encoded(_page(market, number)) for number in range(0, PAGES, 10)]
     page = _page(market, 0)
-    table = Table("what", "value", title=f"{INSTRUMENT}, pages of 5,000 one-minute candles")
-    table.add_row("served over a socket, one keep-alive client", f"{served:.0f} pages/s")
-    table.add_row("generation alone, uncached", f"{_rate(_generator(market)):.0f} pages/s")
-    table.add_row("JSON encoding alone", f"{_rate(lambda _: _encoded(page)):.0f} pages/s")
-    table.add_row("body", f"{sum(map(len, bodies)) / len(bodies) / 5_000:.1f} B/candle")
-    table.add_row("body, zstd 3", f"{_compressed(bodies) / len(bodies) / 5_000:.1f} B/candle")
-    table.add_row("resident memory of the server", f"{resident:.0f} MB")
-    Console().print(table)
+    rows = [
+        ("served over a socket, one keep-alive client", f"{served:.0f} pages/s"),
+        ("generation alone, uncached", f"{_rate(_generator(market)):.0f} pages/s"),
+        ("JSON encoding alone", f"{_rate(lambda _: _encoded(page)):.0f} pages/s"),
+        ("body", f"{sum(map(len, bodies)) / len(bodies) / 5_000:.1f} B/candle"),
+        ("body, zstd 3", f"{_compressed(bodies) / len(bodies) / 5_000:.1f} B/candle"),
+        ("peak memory of the server", f"{peak:.0f} MB"),
+    ]
+    show(f"Simulated exchange: pages of 5,000 candles of {INSTRUMENT}", ("what", "value"), rows)
 
 
 def _served() -> tuple[float, float]:
-    """Return pages per second over a real socket, and the server's memory [MB]."""
+    """Return pages per second over a real socket, and the server's peak memory [MB]."""
     with running(limits=False) as exchange:
         connection = http.client.HTTPConnection(exchange.url.removeprefix("http://"))
 
@@ -48,7 +49,7 @@ def _served() -> tuple[float, float]:
             connection.getresponse().read()
 
         rate = _rate(fetch)
-        return rate, _resident_mb(exchange.pid)
+        return rate, _peak_mb(exchange.pid)
 
 
 def _path(number: int) -> str:
@@ -87,13 +88,10 @@ def _rate(work: Callable[[int], object]) -> float:
     return PAGES / (time.perf_counter() - start)
 
 
-def _resident_mb(pid: int) -> float:
-    with open(f"/proc/{pid}/status") as status:  # noqa: PTH123 - a kernel file
-        return next(_numbers(status, "VmHWM:")) / 1024
-
-
-def _numbers(lines: Iterator[str], name: str) -> Iterator[int]:
-    return (int(line.split()[1]) for line in lines if line.startswith(name))
+def _peak_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (peak,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ class ChartQuery:
     def prepare(self, market: Market) -> Iterator[int]:
         """Make the days of the answer one by one, so that others can be served in between."""
         tape = market.world.tapes[self.instrument.name]
+        if self.first_minute >= self.end_minute:
+            return
         for day in range(day_of(self.first_minute), day_of(self.end_minute - 1) + 1):
             tape.day(day, span=self.span, now_ms=market.now_ms)
             yield day

@@ -33,10 +33,9 @@ class Incident:
     end: str
     effect: Literal["missing", "fillers", "mispriced"]
 
-    def holds(self, minutes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which Unix minutes lie inside."""
-        first, end = (milliseconds(moment) // MINUTE_MS for moment in (self.start, self.end))
-        return (minutes >= first) & (minutes < end)
+    def minutes(self) -> tuple[int, int]:
+        """Return the first Unix minute inside and the first one after."""
+        return milliseconds(self.start) // MINUTE_MS, milliseconds(self.end) // MINUTE_MS
 
 
 INCIDENTS = (
@@ -48,6 +47,9 @@ INCIDENTS = (
     Incident("2020-11-26T08:37", "2020-11-26T09:04", "missing"),
     Incident("2020-11-26T16:12", "2020-11-26T16:35", "missing"),
 )
+
+
+_SPANS = [(incident.effect, *incident.minutes()) for incident in INCIDENTS]
 
 
 def is_missing(minutes: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -67,7 +69,7 @@ def is_mispriced(minutes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _is_hit(minutes: NDArray[np.int64], *effects: str) -> NDArray[np.bool_]:
     hit = np.zeros(minutes.shape, dtype=bool)
-    for incident in INCIDENTS:
-        if incident.effect in effects:
-            hit |= incident.holds(minutes)
+    for effect, first, end in _SPANS:
+        if effect in effects:
+            hit |= (minutes >= first) & (minutes < end)
     return hit

@@ -6,6 +6,7 @@ operations of IEEE 754 do not, so everything here is built from them.
 """
 
 import zlib
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ def mix(x: Bits) -> Bits:
     return x ^ (x >> np.uint64(31))
 
 
+@lru_cache(maxsize=1_024)
 def key(seed: int, *names: str) -> np.uint64:
     """Return the key of a noise channel, from a seed and what the channel is called."""
     word = zlib.crc32("/".join(names).encode())

@@ -63,11 +63,11 @@ class Tape:
         opening = self.instrument.first_minute
         first = max(first_minute, opening - (opening - EPOCH_MINUTE) % span)
         end = min(end_minute, now_minute, EPOCH_MINUTE + DAYS * DAY_MINUTES)
-        parts = [
-            self.day(day, span=span, now_ms=now_ms)
-            for day in range(day_of(first), day_of(end - 1) + 1)
-        ]
-        return _between(parts, first, end)
+        if first >= end:
+            return Bars(*np.empty((7, 0), dtype=np.int64))
+        days = range(day_of(first), day_of(end - 1) + 1)
+        joined = join([self.day(day, span=span, now_ms=now_ms) for day in days])
+        return joined[slice(*np.searchsorted(joined.minute, [first, end]))]
 
     def day(self, day: int, *, span: int, now_ms: int) -> Bars:
         """Return the bars of one exchange day, as far as it has come."""
@@ -121,9 +121,3 @@ def reduce_bars(bars: Bars, span: int) -> Bars:
         np.add.reduceat(bars.volume, starts),
         np.add.reduceat(bars.cost, starts),
     )
-
-
-def _between(parts: list[Bars], first: int, end: int) -> Bars:
-    joined = join(parts) if parts else Bars(*np.empty((7, 0), dtype=np.int64))
-    low, high = np.searchsorted(joined.minute, [first, end])
-    return joined[low:high]

@@ -1,5 +1,6 @@
 """``python -m tests.exchange`` as scripts use it."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -27,7 +28,9 @@ COMMAND = [sys.executable, "-m", "tests.exchange"]
     ],
 )
 def test_a_refused_argument_is_one_line_and_exit_code_2(arguments, told):
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(  # noqa: S603 - our own module
+        [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=10
+    )
 
     assert done.returncode == 2
     assert told in done.stderr
@@ -37,7 +40,9 @@ def test_a_refused_argument_is_one_line_and_exit_code_2(arguments, told):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_at_once_with_exit_code_0_though_a_client_is_connected(number):
-    with subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(  # noqa: S603 - our own module
+        [*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
         url = process.stdout.readline().removeprefix("listening on ").strip()
         with httpx.Client(base_url=url, trust_env=False) as client:
             assert client.get("/api/v2/public/test").status_code == 200
@@ -64,6 +69,29 @@ def test_two_servers_of_a_seed_agree_to_the_byte(served):
         one, two = (httpx.get(url + query, trust_env=False).content for url in urls)
 
     assert one == two
+
+
+async def _slowest_answer_during_a_long_one(url):
+    """Return the longest wait [s] for the time while the whole daily history is being made."""
+    query = {"instrument_name": "ETH-PERPETUAL", "resolution": "1D"} | {
+        "start_timestamp": 0,
+        "end_timestamp": milliseconds("2025-10-18"),
+    }
+    waits = []
+    async with httpx.AsyncClient(base_url=f"{url}/api/v2/public", trust_env=False) as client:
+        history = asyncio.create_task(client.get("/get_tradingview_chart_data", params=query))
+        while not history.done():
+            started = time.monotonic()
+            await client.get("/get_time")
+            waits.append(time.monotonic() - started)
+    return max(waits), len(waits)
+
+
+def test_a_long_answer_does_not_hold_up_the_others(served):
+    longest, count = asyncio.run(_slowest_answer_during_a_long_one(served.url))
+
+    assert count > 20
+    assert longest < 0.5
 
 
 def test_without_a_frozen_present_the_clock_runs():

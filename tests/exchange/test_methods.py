@@ -49,8 +49,11 @@ def test_a_capped_page_is_full_across_an_outage(client):
     assert ticks[-1] - ticks[0] == (5_000 + 252) * MINUTE_MS
 
 
-def test_a_window_without_bars_is_no_data_with_empty_columns(client):
-    answer = chart(client, 0, START - 10**12)
+@pytest.mark.parametrize(
+    "window", [(0, START - 10**12), (2 * START, 2 * START + 9), (10**30, 10**31), (-(10**30), 0)]
+)
+def test_a_window_without_bars_is_no_data_with_empty_columns(client, window):
+    answer = chart(client, *window)
 
     assert answer.pop("status") == "no_data"
     assert set(answer) == {"ticks", "open", "high", "low", "close", "volume", "cost"}

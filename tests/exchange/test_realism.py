@@ -91,8 +91,8 @@ def traded(columns):
 
 @pytest.mark.parametrize(("measure", "factor"), [(bodies, 1.35), (ranges, 1.55), (costs, 2.3)])
 def test_quantiles_of_a_minute_are_near_the_recorded_ones(candles, measure, factor):
-    tick, real, simulated = candles
-    expected, found = (np.quantile(measure(traded(each), tick), QUANTILES) for each in candles[1:])
+    tick, *columns = candles
+    expected, found = (np.quantile(measure(traded(each), tick), QUANTILES) for each in columns)
 
     assert (found < factor * expected).all(), (found, expected)
     assert (found > expected / factor).all(), (found, expected)
@@ -115,7 +115,7 @@ def test_the_share_of_fillers_is_near_the_recorded_one(candles):
 
 
 def test_bodies_fill_their_ranges_as_recorded_ones_do(candles):
-    tick, real, simulated = candles
+    _, real, simulated = candles
 
     def mean_share(columns):
         moved = traded(columns)

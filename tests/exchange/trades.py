@@ -19,7 +19,7 @@ SLOTS = 6
 MINUTE_MS = 60_000
 _QUIET_SHARE = 0.04  # minutes with a single trade
 _SLOT_MS = MINUTE_MS // SLOTS
-_SLOT_NUMBERS = np.arange(SLOTS, dtype=np.uint64)
+_SLOT = np.arange(SLOTS, dtype=np.int64)[:, None]
 
 # Turnover of BTC-PERPETUAL by exchange year (from 14 August), as recorded daily bars have it,
 # against the year from August 2025.
@@ -31,14 +31,14 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Trades of one exchange day; all arrays have shape (1440, SLOTS).
+    """Trades of one exchange day; all arrays have shape (SLOTS, 1440).
 
     Attributes
     ----------
     taken : whether the slot holds a trade.
     price : in units of ``1 / price_denominator``.
     lots : number of contracts.
-    offset_ms : milliseconds into the minute, ascending along a row.
+    offset_ms : milliseconds into the minute, ascending from slot to slot.
     """
 
     taken: Flags
@@ -49,7 +49,7 @@ class Trades:
     def until(self, elapsed_ms: Ints) -> "Trades":
         """Return the trades that happened in the first `elapsed_ms` of each minute."""
         return Trades(
-            self.taken & (self.offset_ms < elapsed_ms[:, None]),
+            self.taken & (self.offset_ms < elapsed_ms),
             self.price,
             self.lots,
             self.offset_ms,
@@ -105,7 +105,7 @@ class Day:
 
     def trades(self) -> Trades:
         """Return the day's trades."""
-        slots: Bits = self._counter[:, None] * np.uint64(SLOTS) + _SLOT_NUMBERS
+        slots: Bits = self._counter * np.uint64(SLOTS) + _SLOT.view(np.uint64)
         prices = noise.bits(self._key["price"], slots)
         sizes = noise.bits(self._key["lots"], slots)
         jitter = noise.lane(sizes, 3) * _SLOT_MS >> 16
@@ -113,18 +113,17 @@ class Day:
             taken=self._taken(noise.lane(prices, 3)),
             price=self._prices(noise.normal_of_lanes(prices)),
             lots=self._lots(noise.normal_of_lanes(sizes)),
-            offset_ms=np.arange(SLOTS) * _SLOT_MS + jitter,
+            offset_ms=_SLOT * _SLOT_MS + jitter,
         )
 
     def _taken(self, draw: Ints) -> Flags:
         word = noise.bits(self._key["quiet"], self._counter)
         activity = 26_214 + (noise.lane(word, 0) * 3 >> 3)  # two to five of six slots, mostly
         activity[noise.lane(word, 1) < _QUIET_SHARE * 65_536] = 0
-        taken = draw < activity[:, None]
+        taken = draw < activity
         # One slot is always taken: only fillers have no trade.
-        taken[np.arange(DAY_MINUTES), noise.lane(word, 2) * SLOTS >> 16] = True
-        taken[~self._trading()] = False
-        return taken
+        taken[noise.lane(word, 2) * SLOTS >> 16, np.arange(DAY_MINUTES)] = True
+        return taken & self._trading()
 
     def _trading(self) -> Flags:
         """Tell which minutes have a trade at all."""
@@ -138,19 +137,19 @@ class Day:
         return (~fillers | reopens) & ~silent & (self.minute >= self.instrument.first_minute)
 
     def _prices(self, wiggle: Floats) -> Ints:
-        steps = np.diff(self.log_price)[:, None]
-        share = (np.arange(SLOTS) + 1) / SLOTS
-        bounce = wiggle * (0.3 * self.deviation)[:, None]
-        price = noise.exponential(self.log_price[:-1, None] + share * steps + bounce)
+        steps = np.diff(self.log_price)
+        share = (_SLOT + 1) / SLOTS
+        bounce = wiggle * (0.3 * self.deviation)
+        price = noise.exponential(self.log_price[:-1] + share * steps + bounce)
         if self.instrument.name == "BTC-PERPETUAL":
-            price[incidents.is_mispriced(self.minute)] *= incidents.MISPRICED
+            price[:, incidents.is_mispriced(self.minute)] *= incidents.MISPRICED
         grid = self.instrument.grid_units(int(self.minute[0]) * MINUTE_MS)
         units = np.rint(price * (self.instrument.price_denominator / grid))
         return units.astype(np.int64) * grid
 
     def _lots(self, size: Floats) -> Ints:
         # Volume follows volatility: the log of both moves together, as it does on the market.
-        activity = (self.deviation * 2_000.0)[:, None]
+        activity = self.deviation * 2_000.0
         year = min(self._day // 365, len(_TURNOVER) - 1)
         typical = self.instrument.typical_lots * _TURNOVER[year]
         lots = typical * activity * noise.exponential(2.0 * size)
@@ -160,12 +159,12 @@ class Day:
 def bars_of(day: Day, trades: Trades) -> Bars:
     """Return the minute bars of one day's trades, fillers included, missing minutes left out."""
     instrument = day.instrument
-    traded = trades.taken.any(axis=1)
+    traded = trades.taken.any(axis=0)
     rows = np.arange(DAY_MINUTES)
-    first = trades.price[rows, trades.taken.argmax(axis=1)]
-    last = trades.price[rows, SLOTS - 1 - trades.taken[:, ::-1].argmax(axis=1)]
-    high = np.where(trades.taken, trades.price, -1).max(axis=1)
-    low = np.where(trades.taken, trades.price, np.iinfo(np.int64).max).min(axis=1)
+    first = trades.price[trades.taken.argmax(axis=0), rows]
+    last = trades.price[SLOTS - 1 - trades.taken[::-1].argmax(axis=0), rows]
+    high = np.where(trades.taken, trades.price, -1).max(axis=0)
+    low = np.where(trades.taken, trades.price, np.iinfo(np.int64).max).min(axis=0)
     lots = np.where(trades.taken, trades.lots, 0)
     volume, cost = _amounts(instrument, trades.price, lots)
     filler = last[np.maximum.accumulate(np.where(traded, rows, 0))]
@@ -178,8 +177,8 @@ def bars_of(day: Day, trades: Trades) -> Bars:
 def _amounts(instrument: Instrument, price: Ints, lots: Ints) -> tuple[Ints, Ints]:
     """Return coin and quote currency that changed hands, per minute, in smallest units."""
     if not instrument.is_inverse:
-        return lots.sum(axis=1), (lots * price).sum(axis=1)
+        return lots.sum(axis=0), (lots * price).sum(axis=0)
     usd = lots * round(instrument.contract_size)
     scale = float(instrument.price_denominator * 10**instrument.volume_decimals)
     coin = np.rint(usd * scale / np.maximum(price, 1)).astype(np.int64)
-    return coin.sum(axis=1), usd.sum(axis=1)
+    return coin.sum(axis=0), usd.sum(axis=0)
