@@ -1,0 +1,1 @@
+"""Tables of speed and size, each beside a floor or a reference: ``just bench``."""

@@ -1,0 +1,28 @@
+"""``python -m benchmarks [TABLE …]``: every table, or those named, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+TABLES = {"replay": ONE_CORE, "contract": ONE_CORE, "query": {}, "command": {}, "exchange": {}}
+
+
+def main() -> None:
+    """Run the tables and end with the worst exit code."""
+    chosen = sys.argv[1:] or list(TABLES)
+    unknown = [name for name in chosen if name not in TABLES]
+    if unknown:
+        sys.exit(f"no table {unknown[0]!r}; there are {', '.join(TABLES)}")
+    sys.exit(max(_run(name) for name in chosen))
+
+
+def _run(name: str) -> int:
+    command = [sys.executable, "-m", f"benchmarks.{name}"]
+    root = Path(__file__).parents[1]
+    return subprocess.run(command, cwd=root, env=os.environ | TABLES[name], check=False).returncode
+
+
+if __name__ == "__main__":
+    main()

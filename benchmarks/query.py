@@ -1,0 +1,71 @@
+"""How long questions to the full history take: DuckDB through the lake's views, and polars."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import polars as pl
+
+from benchmarks.history import INSTRUMENT, TABLE, full_lake
+from benchmarks.machine import best, show
+from lake.paths import Lake
+from lake.read import scan
+from lake.views import connect, select
+
+DAY, NEXT_DAY = datetime(2021, 5, 19, tzinfo=UTC), datetime(2021, 5, 20, tzinfo=UTC)
+QUESTIONS = {
+    "count the rows": "SELECT count(*) AS rows FROM perpetuals_ohlcv",
+    "one day": "SELECT * FROM perpetuals_ohlcv "
+    "WHERE timestamp >= '2021-05-19' AND timestamp < '2021-05-20'",
+    "1 m to 1 h": "SELECT timestamp, open, high, low, close, volume FROM perpetuals_1h",
+}
+
+
+def main() -> None:
+    """Print the table of times."""
+    lake = Lake(full_lake().root)
+    connection = connect(lake)
+    rows = []
+    for name, ask in polars_questions(lake).items():
+        sql = QUESTIONS[name]
+        ours, theirs = select(connection, sql).pl(), ask()
+        if ours.shape != theirs.shape:
+            message = f"{name}: DuckDB says {ours.shape}, polars {theirs.shape}"
+            raise RuntimeError(message)
+        duck = best(lambda sql=sql: select(connection, sql).pl(), 7)
+        rows.append((name, f"{len(ours):,}", duck, best(ask, 7)))
+    connecting = best(lambda: connect(lake).close(), 3)
+    count = select(connection, QUESTIONS["count the rows"]).pl().item()
+    show(
+        f"questions to {count:,} candles of {INSTRUMENT}, all cores",
+        ("question", "rows", "DuckDB view ms", "polars scan ms", "ratio"),
+        [
+            (name, size, f"{duck * 1e3:.1f}", f"{other * 1e3:.1f}", f"{duck / other:.2f}")
+            for name, size, duck, other in rows
+        ]
+        + [("open the lake", "-", f"{connecting * 1e3:.1f}", "-", "-")],
+    )
+
+
+def polars_questions(lake: Lake) -> dict[str, Callable[[], pl.DataFrame]]:
+    """Return the same questions as polars asks them."""
+    time = pl.col("timestamp")
+    return {
+        "count the rows": lambda: scan(lake, TABLE).select(pl.len()).collect(),
+        "one day": lambda: scan(lake, TABLE).filter(time >= DAY, time < NEXT_DAY).collect(),
+        "1 m to 1 h": lambda: hourly(scan(lake, TABLE)).collect(),
+    }
+
+
+def hourly(minutes: pl.LazyFrame) -> pl.LazyFrame:
+    """Return hourly candles."""
+    return minutes.group_by_dynamic("timestamp", every="1h").agg(
+        pl.col("open").first(),
+        pl.col("high").max(),
+        pl.col("low").min(),
+        pl.col("close").last(),
+        pl.col("volume").sum(),
+    )
+
+
+if __name__ == "__main__":
+    main()
