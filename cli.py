@@ -438,6 +438,9 @@ def _finish(
     for error in report.errors:
         typer.echo(f"error: {error}", err=True)
     typer.echo(f"{report.requests:,} requests in {report.seconds:.1f} s", err=as_json)
+    if not report.partitions:
+        typer.echo("nothing to fetch", err=as_json)
+        raise typer.Exit
     _print_status(found, as_json=as_json)
 
 

@@ -80,6 +80,7 @@ class Estimate:
 class Report:
     """What a run did."""
 
+    partitions: int
     requests: int
     seconds: float
     notes: list[str]
@@ -189,7 +190,7 @@ async def _run(
         if not dry:
             raw.stage([attempt], folder)
 
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2, "stage"))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "stage"))
     async with connect(settings, stage) as client:
         universe = await fetch_universe(client, lake)
         yield Run(settings, lake, client, universe, outages, progress)
@@ -198,10 +199,8 @@ async def _run(
 def _jobs(run: Run, wish: Wish) -> list[Job]:
     """Return the partitions a wish covers, each with the part of it that is wanted."""
     now = run.universe.now_ms
-    if wish.end_ms is not None and wish.end_ms > now:
-        end, clock = format_moment(wish.end_ms), format_moment(now)
-        message = f"--end {end} is in the future: the exchange's clock says {clock} UTC"
-        raise UsageError(message)
+    _check_past("--start", wish.start_ms, now)
+    _check_past("--end", wish.end_ms, now)
     jobs = []
     for name in dict.fromkeys(wish.instruments):
         instrument = run.universe.perpetual(name)
@@ -217,6 +216,13 @@ def _jobs(run: Run, wish: Wish) -> list[Job]:
     return jobs
 
 
+def _check_past(name: str, ms: int | None, now_ms: int) -> None:
+    if ms is not None and ms > now_ms:
+        moment, clock = format_moment(ms), format_moment(now_ms)
+        message = f"{name} {moment} is in the future: the exchange's clock says {clock} UTC"
+        raise UsageError(message)
+
+
 async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
     started = time.monotonic()
     with locked(run.lake, [job.partition for job in jobs], wait=wait):
@@ -228,7 +234,7 @@ async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
         except BaseExceptionGroup as group:
             raise _first(group) from group
     seconds = time.monotonic() - started
-    return Report(run.client.sent, seconds, run.notes, sorted(set(run.errors)))
+    return Report(len(jobs), run.client.sent, seconds, run.notes, sorted(set(run.errors)))
 
 
 def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:

@@ -111,9 +111,10 @@ def latest(rows: pl.DataFrame) -> pl.DataFrame:
     """Return one row per timestamp, sorted: the one of the latest attempt, its last if several."""
     if (rows["timestamp"].diff().drop_nulls() > timedelta()).all():
         return rows  # each page once, in order: what a quiet backfill leaves
-    ordered = rows.sort("timestamp", "attempt", maintain_order=True)
-    is_last = pl.col("timestamp") != pl.col("timestamp").shift(-1)
-    return ordered.filter(is_last.fill_null(value=True))
+    order = rows.select(pl.arg_sort_by("timestamp", "attempt", maintain_order=True)).to_series()
+    times = rows["timestamp"].gather(order)
+    is_last = (times != times.shift(-1)).fill_null(value=True)
+    return rows[order.filter(is_last)]  # one copy of the rows, where a sort makes two
 
 
 def _timestamp() -> pl.Expr:

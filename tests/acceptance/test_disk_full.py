@@ -25,12 +25,14 @@ def test_a_disk_that_fills_up_in_mid_run_harms_nothing(tmp_path, pages):
     ran = on_a_small_disk(
         tmp_path,
         "30m",
-        lambda disk, run, verify: f"""
+        lambda disk, run, verify: (
+            f"""
             (until [ "$(ls {disk}/lake/raw/*/*/*/*/*.parquet | wc -l)" -ge {pages} ]
              do sleep 0.02; done 2>/dev/null; cat /dev/zero > {disk}/hog 2>/dev/null) &
             {run}; echo "backfill $?"; wait; {verify}; echo "verify $?"; rm {disk}/hog
             {run}; echo "backfill $?"; {verify}; echo "verify $?"
-        """,
+        """
+        ),
     )
 
     assert outcomes(ran) == ["backfill 1", "verify 0", "backfill 0", "verify 0"], ran.stderr
