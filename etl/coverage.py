@@ -1,8 +1,10 @@
 """Prove what is held: every row the grid owes is there, or is missing for a reason with evidence.
 
 A page that came proves a hole only between two rows it did send, or by being empty altogether: a
-page that came short at an end may have been cut there. A hole is settled by two such answers: at
-once where an outage is documented or nothing came before it, else when they lie apart in time.
+page that came short at an end may have been cut there, and is believed only where no row was ever
+seen beyond. A page that misses rows another one brought, or was shifted, proves nothing. A hole is
+settled by two answers: at once where an outage is documented or it reaches back to the listing,
+else when they lie apart in time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,12 +25,14 @@ NO_TICKS = np.array([], dtype=np.int64)
 AGREEING = 2  # answers it takes to settle a hole
 CLOSING_MS = 5 * 60_000  # a row missing for so short a time after its close is not a hole yet
 RECHECK_MS = 24 * 3_600_000  # how often a row that broke its contract twice is asked for again
+BELIEVED = frozenset({"between", "empty"})  # what proves a hole wherever it lies
 
 
 class Answer(NamedTuple):
     """What one attempt says of its window: nothing, if it failed, or the rows it sent.
 
     `first_ms` and `last_ms` are the timestamps of the first and last of them, None if none came.
+    A page is shifted if rows came that nobody asked for: it does not show what is missing.
     """
 
     window: Span
@@ -36,6 +40,7 @@ class Answer(NamedTuple):
     is_ok: bool
     first_ms: int | None = None
     last_ms: int | None = None
+    is_shifted: bool = False
 
 
 class Witness(NamedTuple):
@@ -43,7 +48,7 @@ class Witness(NamedTuple):
 
     span: Span
     fetched_ms: int
-    says: Literal["failed", "came", "empty", "empty before"]
+    says: Literal["failed", "came", "between", "empty", "before", "after"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +88,17 @@ def find_gaps(
     alignment = grid.alignment_of(held)
     owed_until = grid.owed_until(facts.now_ms, alignment)
     life = grid.described(facts.life, alignment)
-    first = min((a.first_ms for a in answers if a.first_ms is not None), default=None)
-    witnesses = [witness for answer in answers for witness in _witnesses(answer, grid)]
+    bad = grid.cells(rejected, alignment)
+    witnesses = _believable(answers, np.union1d(held, bad), grid, alignment)
+    seen = [ms for a in answers for ms in (a.first_ms, a.last_ms) if ms is not None]
     gaps: list[Gap] = []
     for span in union(grid.snap(span, alignment) for span in wanted):
         gaps += _not_owed(span, life, owed_until)
         owed = clip(clip(span, life), Span(0, owed_until))
         for hole in missing(owed, held, grid.step_ms):
-            is_leading = first is None or hole.end_ms <= first
-            gaps += _judge(hole, rejected, witnesses, facts, is_leading=is_leading)
+            agree = BELIEVED | _at_an_end(hole, seen, facts.now_ms)
+            is_listing = "before" in agree and hole.start_ms <= life.start_ms
+            gaps += _judge(hole, bad, witnesses, facts, agree=agree, is_listing=is_listing)
     return _joined(sorted(gaps, key=lambda gap: gap.start_ms))
 
 
@@ -130,52 +137,81 @@ def _not_owed(span: Span, life: Span, owed_until: int) -> Iterator[Gap]:
             yield Gap(part.start_ms, part.end_ms, reason)
 
 
-def _witnesses(answer: Answer, grid: Grid) -> Iterator[Witness]:
-    window, fetched, is_ok, first, last = answer
-    yield Witness(window, fetched, "came" if is_ok else "failed")
-    if not is_ok:
+def _believable(
+    answers: Sequence[Answer], came: Ticks, grid: Grid, alignment: int
+) -> list[Witness]:
+    """Return what the answers say, less what rows that did come give the lie to."""
+    told = [witness for answer in answers for witness in _witnesses(answer, grid, alignment)]
+    return [
+        witness
+        for witness in told
+        if witness.says in {"failed", "came", "between"}
+        or missing(witness.span, came, grid.step_ms) == [witness.span]
+    ]
+
+
+def _witnesses(answer: Answer, grid: Grid, alignment: int) -> Iterator[Witness]:
+    """Yield what an answer says of which stretch of the grid, never of an empty one."""
+    window = grid.snap(answer.window, alignment)
+    fetched, first, last = answer.fetched_ms, answer.first_ms, answer.last_ms
+    yield Witness(window, fetched, "came" if answer.is_ok else "failed")
+    if not answer.is_ok or answer.is_shifted:
         return
     if first is None or last is None:
         yield Witness(window, fetched, "empty")
         return
-    end = last + grid.step_ms
-    yield Witness(Span(first, end), fetched, "empty")  # where no row stands, that is
-    if end >= window.end_ms:  # the last row came, so the page was not cut at its end
-        yield Witness(Span(window.start_ms, first), fetched, "empty before")
+    rows = grid.snap(Span(first, last + 1), alignment)
+    yield Witness(rows, fetched, "between")  # where no row stands, that is
+    if rows.end_ms >= window.end_ms > window.start_ms and rows.start_ms > window.start_ms:
+        yield Witness(Span(window.start_ms, rows.start_ms), fetched, "before")
+    if rows.start_ms <= window.start_ms and rows.end_ms < window.end_ms:
+        yield Witness(Span(rows.end_ms, window.end_ms), fetched, "after")
+
+
+def _at_an_end(hole: Span, seen: Sequence[int], now_ms: int) -> frozenset[str]:
+    """Return what else proves a hole beyond which no row was seen: it has one neighbour only."""
+    if not seen or hole.end_ms <= min(seen):
+        return frozenset({"before"})
+    is_old = now_ms - hole.end_ms >= RECHECK_MS  # a row of today may only be late
+    return frozenset({"after"}) if is_old and hole.start_ms > max(seen) else frozenset()
 
 
 def _judge(
-    hole: Span, rejected: Ticks, witnesses: Sequence[Witness], facts: Facts, *, is_leading: bool
+    hole: Span,
+    bad: Ticks,
+    witnesses: Sequence[Witness],
+    facts: Facts,
+    *,
+    agree: frozenset[str],
+    is_listing: bool,
 ) -> Iterator[Gap]:
     """Yield the parts of a hole, each with the reason its own witnesses amount to."""
     source = facts.documented(hole)
     near = [w for w in witnesses if w.span.start_ms < hole.end_ms and hole.start_ms < w.span.end_ms]
-    agree = {"empty", "empty before"} if is_leading else {"empty"}
-    for part in _parts(hole, rejected, near, facts.grid.step_ms):
+    for part in _parts(hole, bad, near, facts.grid.step_ms):
         over = [witness for witness in near if clip(part, witness.span) == part]
-        if np.isin(part.start_ms, rejected):
+        if np.isin(part.start_ms, bad):
             yield _quarantined(part, over, facts)
             continue
         seen = sorted(witness.fetched_ms for witness in over if witness.says in agree)
         if seen:
-            yield _seen(part, seen, facts, source, is_leading=is_leading)
+            yield _seen(part, seen, facts, source, is_listing=is_listing)
         else:
             yield Gap(part.start_ms, part.end_ms, _unseen(part, over, facts))
 
 
-def _parts(hole: Span, rejected: Ticks, witnesses: Sequence[Witness], step_ms: int) -> list[Span]:
+def _parts(hole: Span, bad: Ticks, witnesses: Sequence[Witness], step_ms: int) -> list[Span]:
     """Cut a hole wherever what is known of it changes."""
-    bad = rejected[(rejected >= hole.start_ms) & (rejected < hole.end_ms)]
-    cuts = {hole.start_ms, hole.end_ms, *bad.tolist(), *(bad + step_ms).tolist()}
+    inside = bad[(bad >= hole.start_ms) & (bad < hole.end_ms)]
+    cuts = {hole.start_ms, hole.end_ms, *inside.tolist(), *(inside + step_ms).tolist()}
     for witness in witnesses:
         cuts |= {witness.span.start_ms, witness.span.end_ms}
-    on_grid = {hole.start_ms - (hole.start_ms - cut) // step_ms * step_ms for cut in cuts}
-    edges = sorted(cut for cut in on_grid if hole.start_ms <= cut <= hole.end_ms)
+    edges = sorted(cut for cut in cuts if hole.start_ms <= cut <= hole.end_ms)
     return [Span(start, end) for start, end in pairwise(edges)]
 
 
 def _seen(
-    part: Span, seen: Sequence[int], facts: Facts, source: str | None, *, is_leading: bool
+    part: Span, seen: Sequence[int], facts: Facts, source: str | None, *, is_listing: bool
 ) -> Gap:
     """Return the gap of a part that answers agree is empty; `seen` is when they came."""
     gap = Gap(part.start_ms, part.end_ms, "unexplained", len(seen))
@@ -183,7 +219,7 @@ def _seen(
         return gap
     if source is not None:
         return msgspec.structs.replace(gap, reason="outage", source=source)
-    if is_leading:
+    if is_listing:
         return msgspec.structs.replace(gap, reason="before_first_trade")
     if seen[-1] - seen[0] >= facts.confirm_after_ms:
         return msgspec.structs.replace(gap, reason="absent")
@@ -201,7 +237,8 @@ def _unseen(part: Span, over: Sequence[Witness], facts: Facts) -> Reason:
 def _quarantined(part: Span, over: Sequence[Witness], facts: Facts) -> Gap:
     looks = sorted(witness.fetched_ms for witness in over if witness.says == "came")
     pause = facts.confirm_after_ms if len(looks) < AGREEING else RECHECK_MS
-    return Gap(part.start_ms, part.end_ms, "quarantined", len(looks), looks[-1] + pause)
+    retry_at = looks[-1] + pause if looks else None
+    return Gap(part.start_ms, part.end_ms, "quarantined", len(looks), retry_at)
 
 
 def _joined(gaps: Sequence[Gap]) -> tuple[Gap, ...]:

@@ -155,13 +155,26 @@ def _decode(
     frames = {}
     for name, body in raw.bodies(folder):
         if good[i := number[name]]:
-            page = _within_ms(_page(dataset, name, body), int(starts[i]), int(ends[i]))
-            first, last = _bounds(page)
-            answers[i] = answers[i]._replace(is_ok=True, first_ms=first, last_ms=last)
+            page, answers[i] = _asked(_page(dataset, name, body), answers[i], dataset.grid)
             closed = _within_ms(page, 0, int(sent[i]) - dataset.grid.closes_after_ms + 1)
-            frames[first or 0, i] = closed.with_columns(attempt=pl.lit(i, dtype=pl.UInt32))
+            frames[answers[i].first_ms or 0, i] = closed.with_columns(
+                attempt=pl.lit(i, dtype=pl.UInt32)
+            )
     in_order = [frames[key] for key in sorted(frames)]
     return pl.concat([dataset.empty_page(), *in_order]).lazy(), answers
+
+
+def _asked(page: pl.DataFrame, answer: Answer, grid: Grid) -> tuple[pl.DataFrame, Answer]:
+    """Return the rows of a page that were asked for, and the answer with what it says of them.
+
+    One row more at either end is no fault: how the exchange rounds a start is not documented.
+    """
+    start, end = answer.window.start_ms, answer.window.end_ms
+    asked = _within_ms(page, start, end)
+    near = _within_ms(page, start - grid.step_ms, end + grid.step_ms)
+    is_shifted = len(near) < len(page) or (asked.is_empty() and not page.is_empty())
+    first, last = _bounds(asked)
+    return asked, answer._replace(is_ok=True, first_ms=first, last_ms=last, is_shifted=is_shifted)
 
 
 def _within_ms(page: pl.DataFrame, start_ms: int, end_ms: int) -> pl.DataFrame:

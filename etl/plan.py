@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.ledger import Record, Span
+from lake.ledger import Gap, Record, Span
 
+NOT_OWED = {"before_listing", "after_expiry", "in_progress"}
 PLAIN = {"not_asked", "no_answer"}  # gaps nothing is known of: no neighbours are needed to judge
 
 
@@ -45,6 +46,10 @@ class Grid:
     def owed_until(self, now_ms: int, alignment: int) -> int:
         """Return the timestamp of the first row that is not closed at `now_ms`."""
         return self._up(now_ms - self.closes_after_ms + 1, alignment)
+
+    def cells(self, ticks: NDArray[np.int64], alignment: int) -> NDArray[np.int64]:
+        """Return the places on the grid at or before `ticks`, sorted, each once."""
+        return np.unique((ticks - alignment) // self.step_ms * self.step_ms + alignment)
 
     def _up(self, ms: int, alignment: int) -> int:
         return -(-(ms - alignment) // self.step_ms) * self.step_ms + alignment
@@ -109,8 +114,9 @@ def windows(
 ) -> list[Span]:
     """Return what to ask for now, in windows of at most `rows` rows.
 
-    Gaps that are due are asked for: unknown ones plainly, known ones with a row on each side, both
-    of which must come back before a hole is believed. So are rows that may have been revised.
+    Gaps that are due are asked for: unknown ones plainly, known ones as the whole hole they are in
+    and a row on each side, both of which must come back before a hole is believed; a hole too wide
+    for that in pages of its own. So are rows that may have been revised.
 
     Parameters
     ----------
@@ -121,14 +127,46 @@ def windows(
     read_since_ms
         Moment on our own clock; provisional rows last read before it are read again.
     """
-    asks = [
+    width = rows * grid.step_ms
+    plain = [
         Span(reading.start_ms, reading.end_ms)
         for reading in record.provisional
         if reading.read_ms < read_since_ms
     ]
-    for gap in record.gaps:
-        if gap.is_settled or (gap.retry_at_ms or 0) > clock_ms:
+    flanked = []
+    for run in _runs(record.gaps):
+        due = [gap for gap in run if not gap.is_settled and (gap.retry_at_ms or 0) <= clock_ms]
+        around = Span(run[0].start_ms - grid.step_ms, run[-1].end_ms + grid.step_ms)
+        fits = around.end_ms - around.start_ms <= width
+        if fits and any(gap.reason not in PLAIN for gap in due):
+            flanked.append(clip(around, within))
+        else:  # a page that lies in a hole altogether needs no neighbours
+            plain += [clip(Span(gap.start_ms, gap.end_ms), within) for gap in due]
+    paged = [page for span in union(plain) for page in pages(span, grid.step_ms, rows)]
+    return _packed([*paged, *flanked], width)
+
+
+def _runs(gaps: Iterable[Gap]) -> list[list[Gap]]:
+    """Return the gaps rows were owed in, those that touch together: each run is one hole."""
+    runs: list[list[Gap]] = []
+    for gap in gaps:
+        if gap.reason in NOT_OWED:
             continue
-        flank = 0 if gap.reason in PLAIN else grid.step_ms
-        asks.append(clip(Span(gap.start_ms - flank, gap.end_ms + flank), within))
-    return [page for span in union(asks) for page in pages(span, grid.step_ms, rows)]
+        if runs and runs[-1][-1].end_ms == gap.start_ms:
+            runs[-1].append(gap)
+        else:
+            runs.append([gap])
+    return runs
+
+
+def _packed(asks: Iterable[Span], width: int) -> list[Span]:
+    """Return the spans, those that touch or overlap as one where that is no wider than `width`."""
+    packed: list[Span] = []
+    for span in sorted(span for span in asks if span.start_ms < span.end_ms):
+        last = packed[-1] if packed else span
+        both = Span(last.start_ms, max(last.end_ms, span.end_ms))
+        if packed and span.start_ms <= last.end_ms and both.end_ms - both.start_ms <= width:
+            packed[-1] = both
+        else:
+            packed.append(span)
+    return packed
