@@ -1,0 +1,91 @@
+"""The generated parts of the docs: ``just docs`` writes them, and a test holds them fresh."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import typer.main
+from click import Command, Context, Group
+
+from cli import app
+from etl.config import Settings
+
+DOCS = Path(__file__).parents[1] / "docs"
+CLI, OPERATIONS = DOCS / "cli.md", DOCS / "operations.md"
+HEAD = """\
+# Command line
+
+Generated from `--help` by `just docs`; a test fails where the two differ.
+
+Global options come before the command: `deribit-lake --lake /data/deribit status`.
+
+| exit code | meaning |
+|---|---|
+| 0 | done; where there is a verdict, it is COMPLETE; `quality` and `verify` found nothing wrong |
+| 1 | an error, said in one line on stderr; or `quality`, `verify` found something |
+| 2 | the command line cannot be read |
+| 3 | the verdict is INCOMPLETE: something is missing, and asking again may bring it |
+| 4 | the verdict is UNKNOWN: nothing is held, or the ledger does not vouch for the files |
+| 130 | interrupted; what was fetched is kept |
+"""
+SETTINGS = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
+
+
+def main() -> None:
+    """Write what is generated."""
+    CLI.write_text(cli_page(), encoding="utf-8")
+    page = OPERATIONS.read_text(encoding="utf-8")
+    OPERATIONS.write_text(SETTINGS.sub(lambda _: settings_table(), page), encoding="utf-8")
+
+
+def cli_page() -> str:
+    """Return the page of all commands."""
+    paths = list(command_paths())
+    with ThreadPoolExecutor(2) as pool:
+        texts = pool.map(help_of, paths)
+    sections = (
+        f"## {' '.join(('deribit-lake', *path))}\n\n```text\n{text}\n```\n"
+        for path, text in zip(paths, texts, strict=True)
+    )
+    return "\n".join([HEAD, *sections])
+
+
+def command_paths() -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command: none for the root, then each group and command."""
+    yield from _below(typer.main.get_command(app), ())
+
+
+def help_of(path: tuple[str, ...]) -> str:
+    """Return what ``deribit-lake … --help`` prints on a terminal of 100 columns."""
+    command = [str(Path(sys.executable).with_name("deribit-lake")), *path, "--help"]
+    plain = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    done = subprocess.run(
+        command, env=os.environ | plain, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+
+
+def settings_table() -> str:
+    """Return every setting with its environment variable, default and meaning."""
+    rows = ["| setting | environment | default | what it is |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(
+            f"| `{name}` | `DERIBIT_LAKE_{name.upper()}` | {default} | {field.description} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _below(command: Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(command, Group):
+        for name in command.list_commands(Context(command)):
+            yield from _below(command.commands[name], (*path, name))
+
+
+if __name__ == "__main__":
+    main()
