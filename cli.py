@@ -73,13 +73,13 @@ class Flags:
 def _root(
     context: typer.Context,
     lake: Annotated[
-        Path | None, typer.Option(help="Folder of the lake [DERIBIT_LAKE_ROOT, default ./data].")
+        Path | None, typer.Option(help="Folder of the lake (DERIBIT_LAKE_ROOT, default ./data).")
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Base URL of the exchange [DERIBIT_LAKE_HOST].")
+        str | None, typer.Option(help="Base URL of the exchange (DERIBIT_LAKE_HOST).")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file [default ./deribit-lake.toml].")
+        Path | None, typer.Option(help="Settings file (default ./deribit-lake.toml).")
     ] = None,
 ) -> None:
     context.obj = Flags(config, {"root": lake, "host": host})
