@@ -22,8 +22,13 @@ class Fault:
 def verify(lake: Lake) -> Iterator[Fault]:
     """Yield what is wrong with the lake's files, reading every byte of them."""
     yield from _unreadable(lake)
-    for partition in lake.partitions():
+    known = list(lake.partitions())
+    for partition in known:
         yield from _against_ledger(lake, partition)
+    vouched = {lake.clean(partition) for partition in known}
+    for path in sorted((lake.root / "clean").glob("**/*.parquet")):
+        if path not in vouched:
+            yield Fault(path, f"{path}: no ledger vouches for it; run `replay`", is_corrupt=False)
 
 
 def set_aside(lake: Lake, fault: Fault) -> Path:

@@ -21,8 +21,8 @@ class Product:
     @property
     def environment(self):
         logs = {"DERIBIT_LAKE_LOG_DIR": str(self.lake.parent / "logs")}
-        credits = {"TMPDIR": str(self.lake.parent)}  # a bucket of its own
-        return {**os.environ, **logs, **credits, **dict(self.settings)}
+        bucket = {"TMPDIR": str(self.lake.parent)}  # a bucket of its own
+        return {**os.environ, **logs, **bucket, **dict(self.settings)}
 
     def command(self, *words):
         flags = ["--lake", str(self.lake), "--host", self.host]

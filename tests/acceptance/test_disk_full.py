@@ -18,22 +18,21 @@ def can_mount():
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not can_mount(), reason="a small disk needs the right to mount a tmpfs")
+FILLS_UP = """
+    (until [ "$(ls $DISK/lake/raw/*/*/*/*/*.parquet | wc -l)" -ge $PAGES ]
+     do sleep 0.02; done 2>/dev/null; cat /dev/zero > $DISK/hog 2>/dev/null) &
+    $BACKFILL; echo "backfill $?"; wait; $VERIFY; echo "verify $?"; rm $DISK/hog
+    $BACKFILL; echo "backfill $?"; $VERIFY; echo "verify $?"
+"""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not can_mount(), reason="a small disk needs the right to mount a tmpfs"),
+]
+
+
 @pytest.mark.parametrize("pages", [1, 20, 50])
 def test_a_disk_that_fills_up_in_mid_run_harms_nothing(tmp_path, pages):
-    ran = on_a_small_disk(
-        tmp_path,
-        "30m",
-        lambda disk, run, verify: (
-            f"""
-            (until [ "$(ls {disk}/lake/raw/*/*/*/*/*.parquet | wc -l)" -ge {pages} ]
-             do sleep 0.02; done 2>/dev/null; cat /dev/zero > {disk}/hog 2>/dev/null) &
-            {run}; echo "backfill $?"; wait; {verify}; echo "verify $?"; rm {disk}/hog
-            {run}; echo "backfill $?"; {verify}; echo "verify $?"
-        """
-        ),
-    )
+    ran = on_a_small_disk(tmp_path, "30m", FILLS_UP, PAGES=str(pages))
 
     assert outcomes(ran) == ["backfill 1", "verify 0", "backfill 0", "verify 0"], ran.stderr
     (error,) = [line for line in ran.stderr.splitlines() if line.startswith("error:")]
@@ -41,26 +40,25 @@ def test_a_disk_that_fills_up_in_mid_run_harms_nothing(tmp_path, pages):
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not can_mount(), reason="a small disk needs the right to mount a tmpfs")
 def test_a_run_that_would_fill_the_disk_does_not_start(tmp_path):
-    ran = on_a_small_disk(tmp_path, "2m", lambda disk, run, verify: f'{run}; echo "backfill $?"')
+    ran = on_a_small_disk(tmp_path, "2m", '$BACKFILL; echo "backfill $?"')
 
     assert outcomes(ran) == ["backfill 1"]
     assert "15 MB are needed on the disk" in ran.stderr
 
 
-def on_a_small_disk(tmp_path, size, script):
+def on_a_small_disk(tmp_path, size, script, **variables):
     disk = tmp_path / "disk"
     disk.mkdir()
     with running(latency_ms=200) as exchange:
         product = Product(disk / "lake", exchange.url, (("DERIBIT_LAKE_LOG_DIR", str(tmp_path)),))
-        run, verify = (shlex.join(product.command(*words)) for words in (BACKFILL, ("verify",)))
+        variables |= {"BACKFILL": shlex.join(product.command(*BACKFILL))}
+        variables |= {"VERIFY": shlex.join(product.command("verify")), "DISK": str(disk)}
         mount = f"mount -t tmpfs -o size={size} tmpfs {disk}\n"
         return subprocess.run(
-            [*NAMESPACE, "bash", "-c", mount + script(disk, run, verify)],
+            [*NAMESPACE, "bash", "-c", mount + script],
             cwd=ROOT,
-            env={**product.environment, "TMPDIR": str(tmp_path)},
+            env={**product.environment, "TMPDIR": str(tmp_path), **variables},
             capture_output=True,
             text=True,
             check=False,

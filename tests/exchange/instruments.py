@@ -32,6 +32,7 @@ class Instrument:
     volume_decimals: int
     filler_share: float
     typical_lots: float
+    smallest_lots: int = field(default=1, kw_only=True)
     details: dict[str, Any] = field(repr=False, hash=False, compare=False)
 
     @property
@@ -145,6 +146,7 @@ INSTRUMENTS = (
         volume_decimals=6,
         filler_share=0.02,
         typical_lots=2_300.0,
+        smallest_lots=30,  # so that a volume of six decimals states the price to a basis point
         details={
             "product_group": "ETH",
             "index_id": 1000034,

@@ -46,7 +46,7 @@ def running(
     command = [sys.executable, "-m", "tests.exchange"]
     command += [f"--{name}={value}" for name, value in options.items()]
     command += [] if limits else ["--no-limits"]
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield RunningExchange(_address(process), process.pid)
         finally:

@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-m", "tests.exchange"]
     ],
 )
 def test_a_refused_argument_is_one_line_and_exit_code_2(arguments, told):
-    done = subprocess.run(  # noqa: S603 - our own module
+    done = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=10
     )
 
@@ -40,9 +40,7 @@ def test_a_refused_argument_is_one_line_and_exit_code_2(arguments, told):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_at_once_with_exit_code_0_though_a_client_is_connected(number):
-    with subprocess.Popen(  # noqa: S603 - our own module
-        [*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().removeprefix("listening on ").strip()
         with httpx.Client(base_url=url, trust_env=False) as client:
             assert client.get("/api/v2/public/test").status_code == 200

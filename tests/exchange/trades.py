@@ -153,7 +153,7 @@ class Day:
         year = min(self._day // 365, len(_TURNOVER) - 1)
         typical = self.instrument.typical_lots * _TURNOVER[year]
         lots = typical * activity * noise.exponential(2.0 * size)
-        return np.ceil(lots).astype(np.int64)
+        return np.ceil(np.maximum(lots, self.instrument.smallest_lots)).astype(np.int64)
 
 
 def bars_of(day: Day, trades: Trades) -> Bars:
