@@ -52,10 +52,9 @@ def split(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> Split:
 
 
 def check(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
-    """Refuse a frame that may not be published.
+    """Refuse a frame that breaks any promise of its dataset.
 
-    On top of the rules for rows: exactly the model's columns in their order, and the key
-    (timestamp, instrument) strictly increasing, so sorted and unique.
+    On top of the rules for rows: exactly the model's columns in their order, and `check_key`.
 
     Raises
     ------
@@ -68,6 +67,19 @@ def check(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
             broken["failed_check"].head(SHOWN_ROWS)
         )
         raise ContractError(_message(f"{len(broken)} rows break {model.__name__}", rows))
+    check_key(frame)
+
+
+def check_key(frame: pl.DataFrame) -> None:
+    """Refuse a frame whose key (timestamp, instrument) does not strictly increase.
+
+    This is what is left to ask of rows that `split` let through.
+
+    Raises
+    ------
+    ContractError
+        The message shows the first bad rows.
+    """
     unordered = frame.with_row_index("row").filter(~_is_after_previous())
     if not unordered.is_empty():
         rows = unordered.head(SHOWN_ROWS)
