@@ -89,7 +89,7 @@ def find_gaps(
     owed_until = grid.owed_until(facts.now_ms, alignment)
     life = grid.described(facts.life, alignment)
     bad = grid.cells(rejected, alignment)
-    witnesses = _believable(answers, np.union1d(held, bad), grid, alignment)
+    witnesses = _believable(answers, np.union1d(held, bad) if bad.size else held, grid, alignment)
     seen = [ms for a in answers for ms in (a.first_ms, a.last_ms) if ms is not None]
     gaps: list[Gap] = []
     for span in union(grid.snap(span, alignment) for span in wanted):

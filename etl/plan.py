@@ -27,6 +27,8 @@ class Grid:
 
     def alignment_of(self, ticks: NDArray[np.int64]) -> int:
         """Return the alignment the rows are on; the first possible one where there are none."""
+        if len(self.alignments_ms) == 1:
+            return self.alignments_ms[0]
         on_grid = np.isin(ticks % self.step_ms, self.alignments_ms)
         if not on_grid.any():
             return self.alignments_ms[0]

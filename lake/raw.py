@@ -146,6 +146,7 @@ def _segment_path(folder: Path, fetched_at_us: int) -> Path:
 
 def _read_segment(path: Path, columns: Sequence[str]) -> pa.Table:
     try:
-        return pq.read_table(path, columns=list(columns), partitioning=None, use_threads=False)
+        with pq.ParquetFile(path) as file:
+            return file.read(columns=list(columns), use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
