@@ -210,7 +210,9 @@ def quality(
     table: Annotated[str, typer.Option(help="Dataset to check.")] = "perpetuals_ohlcv",
     source: Annotated[str, typer.Option("--from", help="Where it lies: lake.")] = "lake",
     gap_minutes: Annotated[float, typer.Option(help="Longest gap that is no finding.")] = 5.0,
-    out: Annotated[Path, typer.Option(help="Folder of the reports.")] = Path("reports"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the reports; default: reports/TABLE.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check gaps, sanity, outliers and fillers; write the findings as CSV.
@@ -223,7 +225,9 @@ def quality(
     if source != "lake":
         message = f"--from {source!r}: expected lake"
         raise UsageError(message)
-    found = check_lake(_settings(context), table, gap_minutes=gap_minutes, out_dir=out)
+    found = check_lake(
+        _settings(context), table, gap_minutes=gap_minutes, out_dir=out or Path("reports") / table
+    )
     if as_json:
         _print_json(found)
     else:

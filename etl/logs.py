@@ -16,7 +16,7 @@ from pathlib import Path
 
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
-FILE_BYTES = 10_000_000
+FILE_BYTES = 10 * 1024 * 1024
 BACKUPS = 5
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 OURS = ("cli", "etl", "lake", "quant", "validators")

@@ -151,12 +151,14 @@ async def heal(
     """Ask again for what the ledger holds unsettled, and for rows that may have been revised."""
     lake = open_lake(settings.root)
     async with _run(settings, lake, progress) as run:
-        jobs = [
-            Job(partition, find_dataset(name), instrument, record.wanted)
-            for name in datasets
-            for partition, record in records(lake, name)
-            if (instrument := run.universe.instruments.get(partition.instrument)) is not None
-        ]
+        jobs = []
+        for name in datasets:
+            for partition, record in records(lake, name):
+                instrument = run.universe.instruments.get(partition.instrument)
+                if instrument is None:
+                    run.errors.append(f"{partition.instrument} is no longer listed: not healed")
+                else:
+                    jobs.append(Job(partition, find_dataset(name), instrument, record.wanted))
         return await _complete_all(run, jobs, wait=wait)
 
 
