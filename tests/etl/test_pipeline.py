@@ -77,8 +77,8 @@ def test_a_documented_outage_is_settled_and_an_undocumented_wait_is_not_needed(t
 def test_an_exchange_that_goes_away_leaves_what_came_and_says_what_did_not(tmp_path):
     with running(latency_ms=300) as exchange:
         chosen = settings(exchange.url, tmp_path, retry_attempts=2, retry_seconds=1)
-        threading.Timer(2.5, os.kill, (exchange.pid, signal.SIGTERM)).start()
-        report = backfill(chosen, ("BTC-PERPETUAL", "ETH-PERPETUAL"), start="2023-01-01")
+        threading.Timer(1.5, os.kill, (exchange.pid, signal.SIGTERM)).start()
+        report = backfill(chosen, ("BTC-PERPETUAL", "ETH-PERPETUAL"), start="2025-01-01")
     before = statuses(Lake(tmp_path))
     with running(limits=False) as exchange:
         heal(settings(exchange.url, tmp_path))
