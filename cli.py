@@ -17,7 +17,8 @@ import typer
 if TYPE_CHECKING:
     from etl.config import Settings
     from etl.datasets import Dataset
-    from etl.pipeline import Report, Wish
+    from etl.jobs import Wish
+    from etl.pipeline import Report
     from etl.progress import Progress
     from etl.status import Status
 
@@ -355,8 +356,8 @@ def _funding(instruments: str, start: str | None, end: str | None) -> "Wish":
 
 def _wish(dataset: "Dataset", instruments: str, start: str | None, end: str | None) -> "Wish":
     from etl.errors import UsageError
+    from etl.jobs import Wish
     from etl.moments import parse_moment
-    from etl.pipeline import Wish
 
     names = [name.strip() for name in instruments.split(",") if name.strip()]
     first = parse_moment(start, "--start") if start else None

@@ -3,64 +3,36 @@
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from etl import plan
 from etl.config import Settings
 from etl.coverage import extend
-from etl.datasets import Dataset, find_dataset
-from etl.deribit import DeribitClient, Request, connect
-from etl.errors import DeribitError, UnavailableError, UsageError
-from etl.fold import Folded, Terms, fold, publish, raw_folder
-from etl.instruments import Instrument, Universe, fetch_universe
-from etl.moments import clock_ms, format_moment
+from etl.datasets import find_dataset
+from etl.deribit import Request, connect
+from etl.errors import DeribitError, UnavailableError
+from etl.fold import Folded, fold, publish
+from etl.instruments import fetch_universe
+from etl.jobs import Job, Run, Wish, due, due_rows, folder_of, jobs_of
 from etl.progress import Progress
 from lake import raw
 from lake.errors import DiskFullError
 from lake.ledger import Record, Span, read_record, records, write_record
 from lake.lock import locked
-from lake.paths import Lake, Partition, open_lake
+from lake.paths import Lake, open_lake
 from lake.write import free_bytes, remove_leftovers
-from validators.outages import Outage, load_outages
+from validators.outages import load_outages
 
 logger = logging.getLogger(__name__)
-P = ParamSpec("P")
-T = TypeVar("T")
 
 TURNS = 6  # rounds of asking, folding and asking again for what came short, in one run
-AHEAD = 3  # partitions fetched side by side, so that one is folded while the next arrives
 MERGE_EVERY = 32  # pages staged: while the next arrive there is time
-GIVE_UP_AFTER = 3  # requests in a row that got no usable answer after all their retries
 BYTES_PER_ROW = 36  # raw and clean together: 13.7 + 15.0 measured, and a margin
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the user asks for, in Unix milliseconds; a bound that is None is open."""
-
-    dataset: Dataset
-    instruments: Sequence[str]
-    start_ms: int | None = None
-    end_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One partition to be completed."""
-
-    partition: Partition
-    dataset: Dataset
-    instrument: Instrument
-    wanted: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,45 +59,6 @@ class Report:
     errors: list[str]
 
 
-@dataclass(slots=True)
-class Run:
-    """What the jobs of one run share, and what came of it so far."""
-
-    settings: Settings
-    lake: Lake
-    client: DeribitClient
-    universe: Universe
-    outages: tuple[Outage, ...]
-    progress: Progress
-    notes: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    started_ms: int = field(default_factory=clock_ms)
-    unanswered: int = 0
-    staged: Counter[Partition] = field(default_factory=Counter)
-    ahead: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AHEAD))
-    workshop: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "fold"))
-
-    @property
-    def has_given_up(self) -> bool:
-        """Whether the exchange went away."""
-        return self.unanswered >= GIVE_UP_AFTER
-
-    async def work(self, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do heavy work off the event loop, one piece at a time: two folds at once are memory."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.workshop, partial(task, *args, **kwargs))
-
-    def terms(self, job: Job) -> Terms:
-        """Return what the job's raw is judged by."""
-        return Terms(
-            life=job.instrument.life,
-            now_ms=self.universe.now_ms,
-            settle_ms=round(self.settings.settle_minutes * 60_000),
-            confirm_after_ms=round(self.settings.confirm_after * 1000),
-            outages=self.outages,
-        )
-
-
 async def backfill(
     settings: Settings, wish: Wish, progress: Progress, *, wait: bool = False
 ) -> Report:
@@ -142,7 +75,7 @@ async def backfill(
     """
     lake = open_lake(settings.root, create=True)
     async with _run(settings, lake, progress) as run:
-        return await _complete_all(run, _jobs(run, wish), wait=wait)
+        return await _complete_all(run, jobs_of(run, wish), wait=wait)
 
 
 async def heal(
@@ -166,10 +99,10 @@ async def estimate(settings: Settings, wish: Wish, progress: Progress) -> Estima
     """Return what `backfill` would cost now; it asks for the instruments and writes nothing."""
     lake = open_lake(settings.root)
     async with _run(settings, lake, progress, dry=True) as run:
-        jobs = _jobs(run, wish)
+        jobs = jobs_of(run, wish)
         held = [(job, _current(run, job)) for job in jobs]
-        requests = sum(len(_windows(run, job, record)) for job, record in held)
-        rows = sum(_rows(run, job, record) for job, record in held)
+        requests = sum(len(due(run, job, record)) for job, record in held)
+        rows = sum(due_rows(run, job, record) for job, record in held)
         burst = settings.credit_capacity
         return Estimate(
             requests=requests,
@@ -198,33 +131,6 @@ async def _run(
         yield Run(settings, lake, client, universe, outages, progress)
 
 
-def _jobs(run: Run, wish: Wish) -> list[Job]:
-    """Return the partitions a wish covers, each with the part of it that is wanted."""
-    now = run.universe.now_ms
-    _check_past("--start", wish.start_ms, now)
-    _check_past("--end", wish.end_ms, now)
-    jobs = []
-    for name in dict.fromkeys(wish.instruments):
-        instrument = run.universe.perpetual(name)
-        span = Span(wish.start_ms or 0, now if wish.end_ms is None else wish.end_ms)
-        owed = plan.clip(span, Span(instrument.first_asked_ms, now))
-        if wish.start_ms is not None and wish.start_ms < instrument.creation_timestamp:
-            listed = format_moment(instrument.creation_timestamp)
-            run.notes.append(f"{name} was listed {listed} UTC: there is nothing before to fetch")
-        jobs += [
-            Job(Partition(wish.dataset.name, name, year), wish.dataset, instrument, (part,))
-            for year, part in plan.by_year(owed).items()
-        ]
-    return jobs
-
-
-def _check_past(name: str, ms: int | None, now_ms: int) -> None:
-    if ms is not None and ms > now_ms:
-        moment, clock = format_moment(ms), format_moment(now_ms)
-        message = f"{name} {moment} is in the future: the exchange's clock says {clock} UTC"
-        raise UsageError(message)
-
-
 async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
     started = time.monotonic()
     with locked(run.lake, [job.partition for job in jobs], wait=wait):
@@ -235,6 +141,8 @@ async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
                     tasks.create_task(_complete(run, job, record))
         except BaseExceptionGroup as group:
             raise _first(group) from group
+        finally:  # a fold under way may still publish: it ends before the locks are given up
+            run.workshop.shutdown(cancel_futures=True)
     seconds = time.monotonic() - started
     return Report(len(jobs), run.client.sent, seconds, run.notes, sorted(set(run.errors)))
 
@@ -243,7 +151,7 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
     """Write down what is wanted before any of it is fetched, and return what is to be done."""
     todo = []
     for job in jobs:
-        folder = _folder(run.lake, job)
+        folder = folder_of(run.lake, job)
         remove_leftovers(folder)
         before = read_record(run.lake, job.partition) or Record()
         if before.segments != raw.segments(folder):
@@ -251,11 +159,11 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
         record = _current(run, job)
         if record != before:
             write_record(run.lake, job.partition, record)
-        if asks := _windows(run, job, record):
+        if asks := due(run, job, record):
             run.progress.expect(job.instrument.instrument_name, len(asks))
             todo.append((job, record))
-    todo.sort(key=lambda one: -_rows(run, *one))  # the last to be folded is then a small one
-    needed = sum(_rows(run, job, record) for job, record in todo) * BYTES_PER_ROW
+    todo.sort(key=lambda one: -due_rows(run, *one))  # the last to be folded is then a small one
+    needed = sum(due_rows(run, job, record) for job, record in todo) * BYTES_PER_ROW
     if needed > free_bytes(run.lake.root):
         raise DiskFullError(run.lake.root, needed)
     return todo
@@ -264,7 +172,7 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
 def _current(run: Run, job: Job) -> Record:
     """Return the ledger's record with what is wanted now, folded anew where raw knows more."""
     record = read_record(run.lake, job.partition) or Record()
-    if record.segments != raw.segments(_folder(run.lake, job)):
+    if record.segments != raw.segments(folder_of(run.lake, job)):
         record = _fold(run, job, record.wanted).record
     return extend(record, job.wanted, run.terms(job).facts(job.dataset.grid))
 
@@ -273,7 +181,7 @@ async def _complete(run: Run, job: Job, record: Record) -> None:
     """Fetch what a partition lacks, look at what came, ask again for its holes, and publish."""
     async with run.ahead:
         started = time.monotonic()
-        asks = _windows(run, job, record)
+        asks = due(run, job, record)
         for turn in range(TURNS):
             async with asyncio.TaskGroup() as tasks:
                 for window in asks:
@@ -293,9 +201,9 @@ def _settle(
 ) -> tuple[Record, list[Span]]:
     """Fold what came; publish it if nothing is left to ask, and return what is."""
     folded = _fold(run, job, wanted)
-    asks = _windows(run, job, folded.record)
+    asks = due(run, job, folded.record)
     if is_last or not asks:
-        folder = _folder(run.lake, job)
+        folder = folder_of(run.lake, job)
         raw.merge(folder)
         record = msgspec.structs.replace(folded.record, segments=raw.segments(folder))
         folded = replace(folded, record=record)
@@ -310,7 +218,7 @@ async def _fetch(run: Run, job: Job, window: Span) -> None:
     name = job.instrument.instrument_name
     dataset = job.dataset
     params = dataset.params(name, window)
-    request = Request(dataset.method, params, window, _folder(run.lake, job), dataset.check)
+    request = Request(dataset.method, params, window, folder_of(run.lake, job), dataset.check)
     try:
         await run.client.call(request)
         run.unanswered = 0
@@ -322,32 +230,11 @@ async def _fetch(run: Run, job: Job, window: Span) -> None:
         run.unanswered += 1
     run.progress.advance(name)
     if run.staged[job.partition] % MERGE_EVERY == 0:
-        await run.work(raw.merge, _folder(run.lake, job))
+        await run.work(raw.merge, folder_of(run.lake, job))
 
 
 def _fold(run: Run, job: Job, wanted: Sequence[Span]) -> Folded:
     return fold(run.lake, job.dataset, job.partition, wanted, run.terms(job))
-
-
-def _windows(run: Run, job: Job, record: Record) -> list[Span]:
-    life = Span(job.instrument.first_asked_ms, job.instrument.life.end_ms)
-    return plan.windows(
-        record,
-        job.dataset.grid,
-        rows=job.dataset.page_rows,
-        within=plan.clip(life, Span(0, run.universe.now_ms)),
-        clock_ms=clock_ms(),
-        read_since_ms=run.started_ms,
-    )
-
-
-def _rows(run: Run, job: Job, record: Record) -> int:
-    windows = _windows(run, job, record)
-    return sum(window.end_ms - window.start_ms for window in windows) // job.dataset.grid.step_ms
-
-
-def _folder(lake: Lake, job: Job) -> Path:
-    return raw_folder(lake, job.dataset, job.partition.instrument, job.partition.year)
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

@@ -9,8 +9,8 @@ import pytest
 from etl import pipeline
 from etl.config import Settings
 from etl.datasets import DATASETS
+from etl.jobs import Wish
 from etl.moments import parse_moment
-from etl.pipeline import Wish
 from etl.progress import LogProgress
 from etl.status import overall, statuses
 from lake.paths import Lake

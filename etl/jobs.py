@@ -1,0 +1,139 @@
+"""One partition to be completed is a job; what all jobs of a run share is the run."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from etl import plan
+from etl.config import Settings
+from etl.datasets import Dataset
+from etl.deribit import DeribitClient
+from etl.errors import UsageError
+from etl.fold import Terms, raw_folder
+from etl.instruments import Instrument, Universe
+from etl.moments import clock_ms, format_moment
+from etl.progress import Progress
+from lake.ledger import Record, Span
+from lake.paths import Lake, Partition
+from validators.outages import Outage
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AHEAD = 3  # partitions fetched side by side, so that one is folded while the next arrives
+GIVE_UP_AFTER = 3  # requests in a row that got no usable answer after all their retries
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asks for, in Unix milliseconds; a bound that is None is open."""
+
+    dataset: Dataset
+    instruments: Sequence[str]
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One partition to be completed."""
+
+    partition: Partition
+    dataset: Dataset
+    instrument: Instrument
+    wanted: tuple[Span, ...]
+
+
+@dataclass(slots=True)
+class Run:
+    """What the jobs of one run share, and what came of it so far."""
+
+    settings: Settings
+    lake: Lake
+    client: DeribitClient
+    universe: Universe
+    outages: tuple[Outage, ...]
+    progress: Progress
+    notes: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    started_ms: int = field(default_factory=clock_ms)
+    unanswered: int = 0
+    staged: Counter[Partition] = field(default_factory=Counter)
+    ahead: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AHEAD))
+    workshop: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "fold"))
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether the exchange went away."""
+        return self.unanswered >= GIVE_UP_AFTER
+
+    async def work(self, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do heavy work off the event loop, one piece at a time: two folds at once are memory."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.workshop, partial(task, *args, **kwargs))
+
+    def terms(self, job: Job) -> Terms:
+        """Return what the job's raw is judged by."""
+        return Terms(
+            life=job.instrument.life,
+            now_ms=self.universe.now_ms,
+            settle_ms=round(self.settings.settle_minutes * 60_000),
+            confirm_after_ms=round(self.settings.confirm_after * 1000),
+            outages=self.outages,
+        )
+
+
+def jobs_of(run: Run, wish: Wish) -> list[Job]:
+    """Return the partitions a wish covers, each with the part of it that is wanted."""
+    now = run.universe.now_ms
+    _check_past("--start", wish.start_ms, now)
+    _check_past("--end", wish.end_ms, now)
+    jobs = []
+    for name in dict.fromkeys(wish.instruments):
+        instrument = run.universe.perpetual(name)
+        span = Span(wish.start_ms or 0, now if wish.end_ms is None else wish.end_ms)
+        owed = plan.clip(span, Span(instrument.first_asked_ms, now))
+        if wish.start_ms is not None and wish.start_ms < instrument.creation_timestamp:
+            listed = format_moment(instrument.creation_timestamp)
+            run.notes.append(f"{name} was listed {listed} UTC: there is nothing before to fetch")
+        jobs += [
+            Job(Partition(wish.dataset.name, name, year), wish.dataset, instrument, (part,))
+            for year, part in plan.by_year(owed).items()
+        ]
+    return jobs
+
+
+def _check_past(name: str, ms: int | None, now_ms: int) -> None:
+    if ms is not None and ms > now_ms:
+        moment, clock = format_moment(ms), format_moment(now_ms)
+        message = f"{name} {moment} is in the future: the exchange's clock says {clock} UTC"
+        raise UsageError(message)
+
+
+def due(run: Run, job: Job, record: Record) -> list[Span]:
+    """Return the windows to ask for now, so that the job's record may become complete."""
+    life = Span(job.instrument.first_asked_ms, job.instrument.life.end_ms)
+    return plan.windows(
+        record,
+        job.dataset.grid,
+        rows=job.dataset.page_rows,
+        within=plan.clip(life, Span(0, run.universe.now_ms)),
+        clock_ms=clock_ms(),
+        read_since_ms=run.started_ms,
+    )
+
+
+def due_rows(run: Run, job: Job, record: Record) -> int:
+    """Return how many rows the windows that are due can bring at most."""
+    windows = due(run, job, record)
+    return sum(window.end_ms - window.start_ms for window in windows) // job.dataset.grid.step_ms
+
+
+def folder_of(lake: Lake, job: Job) -> Path:
+    """Return where the raw attempts of a job are staged."""
+    return raw_folder(lake, job.dataset, job.partition.instrument, job.partition.year)
