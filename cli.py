@@ -329,7 +329,8 @@ def main() -> None:
     from lake.errors import LakeError
     from validators.errors import ValidatorsError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A service manager's stop is Ctrl-C: asyncio knows how to end on that one cleanly.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         app()
     except (EtlError, LakeError, ValidatorsError) as error:
