@@ -98,6 +98,11 @@ fmt:
 docs:
     {{ python }} -m tests.pages
 
+# The picture of the README, drawn from ./demo/lake: after just demo 3000
+[group('work')]
+picture:
+    {{ python }} -m tests.picture
+
 # Pin every dependency anew: just lock --upgrade, just lock --upgrade-package polars
 [group('work')]
 lock *options:

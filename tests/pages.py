@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import typer.main
-from click import Command, Context, Group
 
 from cli import app
 from etl.config import Settings
@@ -80,11 +80,10 @@ def settings_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _below(command: Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     yield path
-    if isinstance(command, Group):
-        for name in command.list_commands(Context(command)):
-            yield from _below(command.commands[name], (*path, name))
+    for name, sub in getattr(command, "commands", {}).items():
+        yield from _below(sub, (*path, name))
 
 
 if __name__ == "__main__":
