@@ -178,7 +178,7 @@ def judge(
 def _read(request: Request, status: int, body: bytes) -> tuple[Envelope, EtlError | None]:
     try:
         envelope = _decode_envelope(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         start = body[:60].decode(errors="replace").strip()
         message = f"{request.method}: HTTP {status} with no JSON-RPC envelope: {start!r}"
         return Envelope(), UnavailableError(message)
@@ -186,7 +186,7 @@ def _read(request: Request, status: int, body: bytes) -> tuple[Envelope, EtlErro
         return envelope, _refusal(request.method, envelope.error)
     try:
         request.check(envelope.result)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         message = f"{request.method}: HTTP {status} with an unexpected result: {error}"
         return envelope, UnavailableError(message)
     return envelope, None

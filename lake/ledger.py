@@ -110,7 +110,7 @@ def read_record(lake: Lake, partition: Partition) -> Record | None:
             message = f"{path} has format {version}; this version reads up to {FORMAT}: upgrade it"
             raise LakeFormatError(message)
         return msgspec.json.decode(data, type=Record)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptFileError(path, error) from error
 
 
