@@ -4,7 +4,6 @@ import difflib
 from dataclasses import dataclass
 
 import msgspec
-import pyarrow.compute as pc
 
 from etl.deribit import OK, DeribitClient, Request, Retry
 from etl.errors import UsageError
@@ -99,12 +98,11 @@ def _check(result: msgspec.Raw) -> None:
 def staged_universe(lake: Lake) -> Universe:
     """Return the instruments as last staged, for work without the exchange; none if never."""
     folder = lake.raw("get_instruments", currency="any", kind="future")
-    attempts = raw.read(folder).filter(pc.field("outcome") == OK)
-    if not attempts.num_rows:
+    found = raw.latest(folder, OK)
+    if found is None:
         return Universe(0, {})
-    last = attempts.slice(attempts.num_rows - 1).to_pylist()[0]
-    sent = dict(raw.bodies(folder))
-    return _universe(sent[last["attempt_id"]], last["us_out"] or 0)
+    us_out, body = found
+    return _universe(body, us_out or 0)
 
 
 def _universe(body: bytes, now_us: int) -> Universe:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake.errors import CorruptFileError
@@ -100,6 +101,22 @@ def bodies(folder: Path) -> Iterator[tuple[str, bytes]]:
         for name, body in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             if body is not None:
                 yield name, body
+
+
+def latest(folder: Path, outcome: str) -> tuple[int | None, bytes] | None:
+    """Return ``(us_out, body)`` of the newest attempt with that outcome, None if there is none.
+
+    Raises
+    ------
+    CorruptFileError
+        If a segment cannot be read.
+    """
+    for name in reversed(segments(folder)):
+        table = _read_segment(folder / name, ["fetched_at", "outcome", "us_out", "body"])
+        good = table.filter(pc.field("outcome") == outcome).sort_by("fetched_at")
+        if good.num_rows:
+            return good["us_out"][-1].as_py(), good["body"][-1].as_py()
+    return None
 
 
 def merge(folder: Path, *, at_least: int = MERGE_FROM) -> None:
