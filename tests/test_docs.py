@@ -1,0 +1,158 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from etl.datasets import FUNDING, candles_dataset
+from tests import pages
+from tests.exchange.running import running
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BIN = Path(sys.executable).parent
+FULL_HISTORY = re.compile(r"2016-12-01|backfill \w+$", re.MULTILINE)  # a minute without limits
+
+
+def blocks(language):
+    """Yield every fenced block of a language in the README and the docs, named by page and line."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for found in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            line = text.count("\n", 0, found.start()) + 2
+            yield pytest.param(
+                found[1],
+                id=f"{page.name}:{line}",
+                marks=[pytest.mark.slow] if FULL_HISTORY.search(found[1]) else [],
+            )
+
+
+def first_screen():
+    """Return the two commands of the README's first block."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = text.split("```sh\n")[1].split("```")[0].splitlines()
+    return [line.partition("#")[0].strip() for line in lines]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """Return the environment a reader of the docs works in: a lake in ./data, an exchange."""
+    home = tmp_path_factory.mktemp("reader")
+    with running(limits=False) as exchange:
+        settings = {"HOST": exchange.url, "CREDIT_REFILL": "1e9", "CREDIT_CAPACITY": "1e9"}
+        environment = os.environ | {f"DERIBIT_LAKE_{name}": text for name, text in settings.items()}
+        environment |= {
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "JUST_JUSTFILE": str(ROOT / "justfile"),
+            "VIRTUAL_ENV": str(BIN.parent),
+        }
+        for dataset in ("perpetuals", "funding"):
+            run(f"deribit-lake backfill {dataset} --start 2025-10-14", home, environment)
+        yield home, environment
+
+
+@pytest.fixture
+def read(reader, tmp_path):
+    home, environment = reader
+    shutil.copytree(home / "data", tmp_path / "data")
+    here = environment | {"JUST_WORKING_DIRECTORY": str(tmp_path)}
+    return lambda script: run(script, tmp_path, here)
+
+
+def run(script, folder, environment):
+    shell = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(
+        shell,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", [b for b in blocks("sh") if "pip install" not in b.values[0]])
+def test_every_shell_block_of_the_docs_runs(read, script):
+    read(script)
+
+
+@pytest.mark.parametrize("script", list(blocks("python")))
+def test_every_python_block_of_the_docs_runs(read, script, tmp_path):
+    if "import pandas" in script:
+        pytest.importorskip("pandas", reason="pandas is not a dependency")
+    (tmp_path / "block.py").write_text(script, encoding="utf-8")
+    assert read("python block.py")
+
+
+@pytest.mark.parametrize(
+    "recipe", ["backfill-perp --start 2025-10-16 --json", "status", "quality", "report"]
+)
+def test_recipes_pass_their_options_on(read, recipe):
+    read(f"just {recipe}")
+
+
+def test_the_query_recipe_takes_sql_and_options(read):
+    told = read('just query "SELECT count(*) AS n FROM perpetuals_ohlcv" --format csv')
+    assert told == "n\n11520\n"
+
+
+def test_the_first_screen_has_two_self_sufficient_commands():
+    assert first_screen() == [f"pip install uv && uv run just {what}" for what in ("demo", "test")]
+
+
+def test_continuous_integration_runs_the_second_command_of_the_readme():
+    assert "first_screen 2" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_both_perpetuals_complete_and_can_be_repeated(read, tmp_path):
+    for _ in range(2):
+        told = read("just demo 3").partition("\nsummary\n")[2]
+        assert told.count("COMPLETE") == 4
+        assert "INCOMPLETE" not in told
+    assert (tmp_path / "demo" / "demo.html").stat().st_size > 1_000_000
+
+
+def test_the_page_of_the_command_line_is_fresh():
+    assert pages.CLI.read_text(encoding="utf-8") == pages.cli_page(), "run `just docs`"
+
+
+def test_the_table_of_settings_is_fresh():
+    page = pages.OPERATIONS.read_text(encoding="utf-8")
+    assert pages.SETTINGS.findall(page) == [pages.settings_table()], "run `just docs`"
+
+
+@pytest.mark.parametrize("path", list(pages.command_paths()), ids=" ".join)
+def test_every_command_is_documented_with_an_example(path):
+    page = pages.CLI.read_text(encoding="utf-8")
+    words = " ".join(("deribit-lake", *path))
+    section = page.partition(f"\n## {words}\n")[2].partition("\n## ")[0]
+    assert f"Usage: {words}" in section
+    assert f"Example: {words}" in section or "COMMAND [ARGS]" in section
+
+
+@pytest.mark.parametrize("dataset", [candles_dataset("perpetuals_ohlcv", "1"), FUNDING])
+def test_every_column_is_described(dataset):
+    page = (ROOT / "docs" / "lake.md").read_text(encoding="utf-8")
+    section = page.split(f"### {dataset.name}\n")[1].split("\n#")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    described = set(re.findall(r"`(\w+)`", "".join(cells)))
+    assert described == set(dataset.columns)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        path, _, anchor = target.partition("#")
+        if not target.startswith("http"):
+            file = page.parent / path if path else page
+            assert file.exists(), target
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert not anchor or anchor in [h.lower().replace(" ", "-") for h in headings], target
