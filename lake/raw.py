@@ -146,7 +146,7 @@ def _batches(
     seen: set[str] = set()
     for name in names:
         try:
-            with pq.ParquetFile(folder / name) as file:
+            with pq.ParquetFile(folder / name, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(
                     BATCH_ATTEMPTS, columns=list(columns), use_threads=False
                 ):
@@ -163,7 +163,7 @@ def _segment_path(folder: Path, fetched_at_us: int) -> Path:
 
 def _read_segment(path: Path, columns: Sequence[str]) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(columns=list(columns), use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error

@@ -109,6 +109,7 @@ def _options(schema: pa.Schema, level: int) -> dict[str, Any]:
         "compression_level": level,
         "use_dictionary": [field.name for field in schema if pa.types.is_string(field.type)],
         "column_encoding": _encodings(schema),
+        "write_page_checksum": True,  # zstd as Arrow writes it does not notice a flipped bit
     }
 
 

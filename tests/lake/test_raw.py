@@ -184,3 +184,16 @@ def test_temporary_files_are_never_read(tmp_path):
     (tmp_path / "2-x.parquet.tmp").write_bytes(b"half")
 
     assert ids(tmp_path) == ["0001"]
+
+
+def test_any_flipped_bit_of_a_body_is_noticed(tmp_path):
+    path = raw.stage([attempt(1, body=bytes_of(5_000))], tmp_path)
+    whole = path.read_bytes()
+    start = whole.index(bytes_of(5_000)[1_000:1_020])
+
+    for place in range(start, start + 20):
+        data = bytearray(whole)
+        data[place] ^= 1
+        path.write_bytes(bytes(data))
+        with pytest.raises(CorruptFileError, match=path.name):
+            list(raw.bodies(tmp_path))
