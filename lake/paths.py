@@ -65,7 +65,8 @@ class Lake:
     def partitions(self, dataset: str | None = None) -> Iterator[Partition]:
         """Yield every partition the ledger knows, sorted."""
         for path in sorted((self.root / "ledger").glob(f"{dataset or '*'}/*/*.json")):
-            yield Partition(path.parts[-3], path.parts[-2], int(path.stem))
+            if path.stem.isdecimal():
+                yield Partition(path.parts[-3], path.parts[-2], int(path.stem))
 
     def datasets(self) -> list[str]:
         """Return the names of the published datasets that hold at least one file."""

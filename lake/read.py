@@ -50,7 +50,8 @@ def read_table(path: Path) -> pa.Table:
         If any of it cannot be read.
     """
     try:
-        return pq.read_table(path, partitioning=None)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read()
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
 
@@ -81,7 +82,8 @@ def checksum(table: pa.Table) -> str:
 def _digest_strings(digest: "hashlib.blake2b", column: pa.Array) -> None:
     """Hash a string column by its distinct values and their codes: constant columns are cheap."""
     encoded = column.dictionary_encode()
-    digest.update("\0".join(map(str, encoded.dictionary.to_pylist())).encode())
+    for text in encoded.dictionary.to_pylist():
+        digest.update(f"{len(text)}:{text}".encode())
     digest.update(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).tobytes())
 
 

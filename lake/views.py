@@ -14,8 +14,9 @@ from lake.read import check_footer
 from lake.write import publish_bytes
 
 VIEWS = Path(__file__).parent.parent / "sql" / "views"
-READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-_EXPLAIN = re.compile(r"\s*explain\b\s*(\([^)]*\)|analyze\b)?", re.IGNORECASE)
+_EXPLAIN = re.compile(
+    r"(\s|--[^\n]*\n|/\*.*?\*/)*explain\b\s*(\([^)]*\)|analyze\b)?", re.IGNORECASE | re.DOTALL
+)
 
 
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
@@ -132,9 +133,10 @@ def _boxed(answer: duckdb.DuckDBPyRelation) -> str:
 
 def _check_reads(kind: duckdb.StatementType, sql: str) -> None:
     if kind == duckdb.StatementType.EXPLAIN:
-        inner = duckdb.extract_statements(_EXPLAIN.sub("", sql, count=1))
+        explained = _EXPLAIN.match(sql)
+        inner = duckdb.extract_statements(sql[explained.end() :]) if explained else []
         kind = inner[0].type if inner else kind
-    if kind not in READS:
+    if kind != duckdb.StatementType.SELECT:
         message = f"the lake is read-only: {kind.name} is refused, SELECT is welcome"
         raise QueryError(message)
 

@@ -1,0 +1,99 @@
+import pyarrow as pa
+import pytest
+
+from lake import raw
+from lake.ledger import Record, write_record
+from lake.paths import Lake, Partition
+from lake.read import checksum
+from lake.verify import set_aside, verify
+from lake.write import publish_bytes, publish_table
+
+PARTITION = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", 2024)
+ROWS = pa.table({"close": [1.0, 2.0, 3.0]})
+
+
+@pytest.fixture
+def lake(tmp_path):
+    lake = Lake(tmp_path)
+    publish_table(ROWS, lake.clean(PARTITION))
+    publish_table(ROWS, lake.quarantine(PARTITION))
+    write_record(lake, PARTITION, Record(rows=3, checksum=checksum(ROWS)))
+    sent = raw.Attempt(
+        attempt_id="1", fetched_at=1, host="", params="", window_start=0, window_end=1, outcome="ok"
+    )
+    raw.stage([sent], lake.raw("get_x", year=2024))
+    return lake
+
+
+def segment(lake):
+    return next(lake.raw("get_x", year=2024).iterdir())
+
+
+PLACES = {
+    "raw": segment,
+    "quarantine": lambda lake: lake.quarantine(PARTITION),
+    "clean": lambda lake: lake.clean(PARTITION),
+    "ledger": lambda lake: lake.ledger(PARTITION),
+}
+
+
+def test_a_sound_lake_has_no_fault(lake):
+    assert list(verify(lake)) == []
+
+
+def test_no_lake_has_no_fault(tmp_path):
+    assert list(verify(Lake(tmp_path / "none"))) == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda _: b"", lambda _: b"x" * 99])
+def test_damage_is_found_wherever_it_is(lake, place, damage):
+    path = PLACES[place](lake)
+    path.write_bytes(damage(path.read_bytes()))
+
+    assert [(fault.path, fault.is_corrupt) for fault in verify(lake)] == [(path, True)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_set_aside_keeps_its_bytes_and_is_no_fault_any_more(lake, place):
+    path = PLACES[place](lake)
+    path.write_bytes(b"damaged")
+    (fault,) = verify(lake)
+
+    there = set_aside(lake, fault)
+
+    assert there == lake.root / "quarantine/files" / path.relative_to(lake.root).with_name(
+        path.name + ".corrupt"
+    )
+    assert (there.read_bytes(), path.exists()) == (b"damaged", False)
+    assert not any(fault.is_corrupt for fault in verify(lake))
+
+
+def test_readable_rows_that_are_not_those_of_the_ledger_are_a_fault(lake):
+    publish_table(ROWS.slice(1), lake.clean(PARTITION))
+
+    (fault,) = verify(lake)
+    assert (fault.path, fault.is_corrupt) == (lake.clean(PARTITION), False)
+    assert "run `replay`" in fault.reason
+
+
+def test_a_file_that_is_gone_is_a_fault(lake):
+    lake.clean(PARTITION).unlink()
+
+    assert [fault.path for fault in verify(lake)] == [lake.clean(PARTITION)]
+
+
+def test_a_file_no_ledger_vouches_for_is_a_fault(lake):
+    lake.ledger(PARTITION).unlink()
+
+    assert [(fault.path, fault.is_corrupt) for fault in verify(lake)] == [
+        (lake.clean(PARTITION), False)
+    ]
+
+
+def test_a_ledger_of_a_newer_version_is_a_fault_but_not_corrupt(lake):
+    publish_bytes(b'{"format": 99}', lake.ledger(PARTITION))
+
+    assert [(fault.path, fault.is_corrupt) for fault in verify(lake)] == [
+        (lake.ledger(PARTITION), False)
+    ]
