@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import BinaryIO
 
+LONGEST_WAIT = 3_600  # seconds; a level that takes longer to pay for was never ours
 _STATE = struct.Struct("<dd")  # level [credits], moment [s, monotonic: one clock for the machine]
 
 
@@ -62,6 +63,7 @@ class CreditBucket:
             level = min(self._level(file), at_most) - cost
             file.seek(0)
             file.write(_STATE.pack(level, self._clock()))
+            file.truncate()
         return level
 
     def _level(self, file: BinaryIO) -> float:
@@ -70,7 +72,8 @@ class CreditBucket:
             return self._capacity
         level, moment = _STATE.unpack(data)
         elapsed = self._clock() - moment
-        if elapsed < 0:  # the machine was restarted since
+        is_sane = -LONGEST_WAIT * self._refill <= level <= self._capacity  # NaN is neither
+        if not is_sane or not elapsed >= 0:  # garbage, or the machine was restarted since
             return self._capacity
         return float(min(level + elapsed * self._refill, self._capacity))
 
