@@ -42,8 +42,14 @@ class Instrument(msgspec.Struct, frozen=True):
 
     @property
     def first_asked_ms(self) -> int:
-        """The start of the exchange day it was listed on: a little before, to see nothing there."""
-        return (self.creation_timestamp - EXCHANGE_DAY_MS) // DAY_MS * DAY_MS + EXCHANGE_DAY_MS
+        """The start of the day it was listed on, at 00:00 or 08:00, whichever is earlier.
+
+        Candles of some resolutions start their day at the one, some at the other: the first that
+        describes any of its life starts no earlier.
+        """
+        midnight = self.creation_timestamp // DAY_MS * DAY_MS
+        exchange_day = (self.creation_timestamp - EXCHANGE_DAY_MS) // DAY_MS * DAY_MS
+        return min(midnight, exchange_day + EXCHANGE_DAY_MS)
 
 
 @dataclass(frozen=True, slots=True)
