@@ -103,7 +103,8 @@ def _status(
 ) -> Status:
     kept = [record for _, record in parts]
     gaps = _gaps(kept, dataset.grid.step_ms)
-    why = next(filter(None, (_doubt(lake, dataset, part, record) for part, record in parts)), "")
+    doubts = [_doubt(lake, dataset, part, record) for part, record in parts]
+    why = next(filter(None, [*doubts, _stray(lake, dataset, instrument, parts)]), "")
     is_complete = all(reason in SETTLED for reason in gaps)
     return Status(
         dataset.name,
@@ -145,3 +146,12 @@ def _doubt(lake: Lake, dataset: Dataset, partition: Partition, record: Record) -
     if record.rows and not lake.clean(partition).exists():
         return f"{lake.clean(partition)} is gone: run replay"
     return ""
+
+
+def _stray(
+    lake: Lake, dataset: Dataset, instrument: str, parts: Sequence[tuple[Partition, Record]]
+) -> str:
+    """Return which published file of an instrument has no ledger, or nothing."""
+    vouched = {lake.clean(partition) for partition, _ in parts}
+    files = sorted((lake.clean_folder(dataset.name) / instrument).glob("*.parquet"))
+    return next((f"{path} has no ledger: run replay" for path in files if path not in vouched), "")
