@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake import raw
@@ -73,6 +73,7 @@ def test_attempts_come_in_the_order_they_were_fetched(tmp_path):
     assert ids(tmp_path) == ["0001", "0003", "0002"]
 
 
+@settings(max_examples=25)  # every attempt is a file that is synced
 @given(st.lists(st.integers(0, 50), unique=True, max_size=12), st.integers(1, 4))
 def test_every_attempt_survives_any_number_of_merges(tmp_path_factory, numbers, every):
     folder = tmp_path_factory.mktemp("raw")
