@@ -6,7 +6,8 @@
     + RateLimitedError    code 10028: wait and try again
     + TransientError      a refusal that passes by itself: maintenance, settlement, overload
   x UnavailableError      no usable answer after every retry: timeouts, cut bodies, HTML
-  x IncompleteError       a run ended without what it was asked for
+  x LoadError             the lake cannot be loaded as it is
+  x ExactError            a table is not exactly what the database expects
 """
 
 
@@ -39,5 +40,9 @@ class UnavailableError(EtlError):
     """The exchange did not give a usable answer."""
 
 
-class IncompleteError(EtlError):
-    """A run ended, what it fetched is kept, and something is still missing."""
+class LoadError(EtlError):
+    """The lake cannot be loaded as it is."""
+
+
+class ExactError(EtlError):
+    """A table is not exactly what the database expects, and cannot be cast to it."""
