@@ -96,7 +96,7 @@ def find_gaps(
         gaps += _not_owed(span, life, owed_until)
         owed = clip(clip(span, life), Span(0, owed_until))
         for hole in missing(owed, held, grid.step_ms):
-            agree = BELIEVED | _at_an_end(hole, seen, facts.now_ms)
+            agree = _agreeing(hole, seen, facts.now_ms)
             is_listing = "before" in agree and hole.start_ms <= life.start_ms
             gaps += _judge(hole, bad, witnesses, facts, agree=agree, is_listing=is_listing)
     return _joined(sorted(gaps, key=lambda gap: gap.start_ms))
@@ -168,12 +168,14 @@ def _witnesses(answer: Answer, grid: Grid, alignment: int) -> Iterator[Witness]:
         yield Witness(Span(rows.end_ms, window.end_ms), fetched, "after")
 
 
-def _at_an_end(hole: Span, seen: Sequence[int], now_ms: int) -> frozenset[str]:
-    """Return what else proves a hole beyond which no row was seen: it has one neighbour only."""
+def _agreeing(hole: Span, seen: Sequence[int], now_ms: int) -> frozenset[str]:
+    """Return what proves a hole; one beyond which no row was seen has one neighbour only."""
     if not seen or hole.end_ms <= min(seen):
-        return frozenset({"before"})
+        return BELIEVED | {"before"}
+    if hole.start_ms <= max(seen):
+        return BELIEVED
     is_old = now_ms - hole.end_ms >= RECHECK_MS  # a row of today may only be late
-    return frozenset({"after"}) if is_old and hole.start_ms > max(seen) else frozenset()
+    return BELIEVED | {"after"} if is_old else frozenset()
 
 
 def _judge(

@@ -481,3 +481,10 @@ def test_a_gap_survives_the_ledger_unchanged():
     found = gaps(span(0, 5), [0, 1, 3, 4], [answer(0, 5, [0, 1, 3, 4])])
 
     assert msgspec.json.decode(msgspec.json.encode(found), type=tuple[Gap, ...]) == found
+
+
+def test_empty_answers_of_today_settle_nothing_an_outage_may_be_going_on():
+    silent = [answer(20, 60, [], fetched=moment) for moment in (0, HOUR)]
+    found = gaps(span(0, 60), range(20), [answer(0, 20, range(20)), *silent], now=at(70))
+
+    assert brief(found) == [(20, 60, "truncated", 0)]
