@@ -101,7 +101,7 @@ def _row_faults(frame: pl.DataFrame) -> pl.DataFrame:
         rows.filter(is_wrong).with_columns(check=pl.lit(name)).pipe(_findings, detail=detail)
         for name, is_wrong, detail in checks
     ]
-    return pl.concat(pl.collect_all(found))
+    return pl.concat(pl.collect_all(found, engine="in-memory"))
 
 
 def _out_of_order(frame: pl.DataFrame) -> pl.DataFrame:
@@ -118,7 +118,7 @@ def _out_of_order(frame: pl.DataFrame) -> pl.DataFrame:
         rows.filter(is_wrong).with_columns(check=pl.lit(name)).pipe(_findings, detail=NO_DETAIL)
         for name, is_wrong in checks
     ]
-    return pl.concat(pl.collect_all(found))
+    return pl.concat(pl.collect_all(found, engine="in-memory"))
 
 
 def _findings(rows: pl.LazyFrame, *, detail: pl.Expr) -> pl.LazyFrame:
