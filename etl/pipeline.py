@@ -152,7 +152,8 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
     todo = []
     for job in jobs:
         folder = folder_of(run.lake, job)
-        remove_leftovers(folder)
+        for path in (folder, *run.lake.files(job.partition)):
+            remove_leftovers(path)
         before = read_record(run.lake, job.partition) or Record()
         if before.segments != raw.segments(folder):
             publish(run.lake, job.partition, _fold(run, job, before.wanted))

@@ -66,7 +66,9 @@ def staged_partitions(lake: Lake, dataset: Dataset) -> Iterator[Partition]:
 
 
 def _rebuild(lake: Lake, dataset: Dataset, partition: Partition, terms: Terms) -> Folded:
-    remove_leftovers(raw_folder(lake, dataset, partition.instrument, partition.year))
+    raw_files = raw_folder(lake, dataset, partition.instrument, partition.year)
+    for path in (raw_files, *lake.files(partition)):
+        remove_leftovers(path)
     folded = fold(lake, dataset, partition, _wanted(lake, dataset, partition), terms)
     lake.clean(partition).unlink(missing_ok=True)
     lake.ledger(partition).unlink(missing_ok=True)

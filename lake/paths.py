@@ -53,6 +53,10 @@ class Lake:
         folder = self.root / "ledger" / partition.dataset
         return folder / partition.instrument / f"{partition.year}.json"
 
+    def files(self, partition: Partition) -> tuple[Path, Path, Path]:
+        """Return all a fold publishes of a partition: clean, quarantine, ledger."""
+        return self.clean(partition), self.quarantine(partition), self.ledger(partition)
+
     def lock(self, partition: Partition) -> Path:
         """Return the lock file of a partition."""
         return self.ledger(partition).with_suffix(".lock")

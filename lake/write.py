@@ -60,10 +60,13 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise _as_lake_error(path, error) from error
 
 
-def remove_leftovers(folder: Path, pattern: str = "*") -> None:
-    """Delete temporary files a killed process left in `folder`; call it under the lock."""
-    for path in folder.glob(f"{pattern}.tmp"):
-        path.unlink(missing_ok=True)
+def remove_leftovers(path: Path) -> None:
+    """Delete the temporary files a killed process left of `path`, or in it if it is a folder.
+
+    Call it under the lock of what is written there.
+    """
+    for leftover in path.glob("*.tmp") if path.is_dir() else [_temporary(path)]:
+        leftover.unlink(missing_ok=True)
 
 
 def free_bytes(path: Path) -> int:
@@ -74,7 +77,7 @@ def free_bytes(path: Path) -> int:
 
 
 def _publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = _temporary(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -87,6 +90,10 @@ def _publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
             temporary.unlink(missing_ok=True)
             raise
         _fsync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + ".tmp")
 
 
 def _fsync_folder(folder: Path) -> None:
