@@ -16,7 +16,7 @@ from etl.deribit import DeribitClient
 from etl.errors import UsageError
 from etl.fold import Terms, raw_folder
 from etl.instruments import Instrument, Universe
-from etl.moments import clock_ms, format_moment
+from etl.moments import clock_ms, format_moment, parse_moment
 from etl.progress import Progress
 from lake.ledger import Record, Span
 from lake.paths import Lake, Partition
@@ -86,6 +86,26 @@ class Run:
             confirm_after_ms=round(self.settings.confirm_after * 1000),
             outages=self.outages,
         )
+
+
+def wish_for(dataset: Dataset, instruments: str, start: str | None, end: str | None) -> Wish:
+    """Return the wish a user's words amount to: names by commas, UTC dates or nothing.
+
+    Raises
+    ------
+    UsageError
+        If no instrument is named, or a date cannot be read or lies behind the other.
+    """
+    names = [name.strip() for name in instruments.split(",") if name.strip()]
+    first = parse_moment(start, "--start") if start else None
+    last = parse_moment(end, "--end") if end else None
+    if not names:
+        message = f"--instruments {instruments!r} names no instrument"
+        raise UsageError(message)
+    if first is not None and last is not None and first >= last:
+        message = f"--start {start} is not before --end {end}"
+        raise UsageError(message)
+    return Wish(dataset, names, first, last)
 
 
 def jobs_of(run: Run, wish: Wish) -> list[Job]:

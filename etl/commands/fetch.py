@@ -1,0 +1,212 @@
+"""Commands that ask the exchange: ping, plan, backfill, heal."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from etl.commands.options import (
+    AsJson,
+    DatasetName,
+    DryRun,
+    End,
+    Instruments,
+    Resolution,
+    Start,
+    Wait,
+    print_json,
+    print_status,
+    reporting,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from etl.config import Settings
+    from etl.jobs import Wish
+    from etl.pipeline import Report
+
+PERPETUALS = "BTC-PERPETUAL,ETH-PERPETUAL"
+
+app = typer.Typer()
+backfill_app = typer.Typer(no_args_is_help=True, help="Fetch what the lake lacks.")
+plan_app = typer.Typer(no_args_is_help=True, help="Say what a backfill would cost.")
+
+
+@app.command()
+def ping(context: typer.Context) -> None:
+    """Ask the exchange whether it is there, and what time it is.
+
+    Example: deribit-lake ping
+    """
+    import json
+
+    from etl.ping import ping as ask
+
+    typer.echo(json.dumps(asyncio.run(ask(settings_of(context)))))
+
+
+@backfill_app.command("perpetuals")
+def backfill_perpetuals(
+    context: typer.Context,
+    instruments: Instruments = PERPETUALS,
+    start: Start = None,
+    end: End = None,
+    resolution: Resolution = "1",
+    wait: Wait = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch candles of perpetuals; what is held is not fetched again.
+
+    Example: deribit-lake backfill perpetuals --instruments BTC-PERPETUAL --start 2024-01-01
+    """
+    wish = _candles(instruments, start, end, resolution)
+    _estimate(context, wish, as_json) if dry_run else _backfill(context, wish, wait, as_json)
+
+
+@backfill_app.command("funding")
+def backfill_funding(
+    context: typer.Context,
+    instruments: Instruments = PERPETUALS,
+    start: Start = None,
+    end: End = None,
+    wait: Wait = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch hourly funding rates of perpetuals.
+
+    Example: deribit-lake backfill funding --start 2024-01-01
+    """
+    wish = _funding(instruments, start, end)
+    _estimate(context, wish, as_json) if dry_run else _backfill(context, wish, wait, as_json)
+
+
+@plan_app.command("perpetuals")
+def plan_perpetuals(
+    context: typer.Context,
+    instruments: Instruments = PERPETUALS,
+    start: Start = None,
+    end: End = None,
+    resolution: Resolution = "1",
+    as_json: AsJson = False,
+) -> None:
+    """Say what a backfill of perpetuals would cost: requests, seconds, bytes.
+
+    Example: deribit-lake plan perpetuals --start 2024-01-01 --json
+    """
+    _estimate(context, _candles(instruments, start, end, resolution), as_json)
+
+
+@plan_app.command("funding")
+def plan_funding(
+    context: typer.Context,
+    instruments: Instruments = PERPETUALS,
+    start: Start = None,
+    end: End = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a backfill of funding rates would cost.
+
+    Example: deribit-lake plan funding
+    """
+    _estimate(context, _funding(instruments, start, end), as_json)
+
+
+@app.command()
+def heal(
+    context: typer.Context,
+    dataset: DatasetName = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask again for what is missing and unsettled, and for rows that may have been revised.
+
+    Example: deribit-lake heal --dataset perpetuals_ohlcv
+    """
+    from etl import pipeline
+    from etl.datasets import DATASETS, find_dataset
+
+    settings = settings_of(context)
+    names = [find_dataset(dataset).name] if dataset else list(DATASETS)
+    with reporting(settings) as progress:
+        report = asyncio.run(pipeline.heal(settings, names, progress, wait=wait))
+    _finish(settings, names, report, as_json=as_json)
+
+
+def _candles(instruments: str, start: str | None, end: str | None, resolution: str) -> "Wish":
+    from etl.datasets import candles_dataset
+    from etl.jobs import wish_for
+
+    return wish_for(candles_dataset("perpetuals_ohlcv", resolution), instruments, start, end)
+
+
+def _funding(instruments: str, start: str | None, end: str | None) -> "Wish":
+    from etl.datasets import FUNDING
+    from etl.jobs import wish_for
+
+    return wish_for(FUNDING, instruments, start, end)
+
+
+def _estimate(context: typer.Context, wish: "Wish", as_json: bool) -> None:
+
+    from etl import pipeline
+
+    settings = settings_of(context)
+    with reporting(settings) as progress:
+        found = asyncio.run(pipeline.estimate(settings, wish, progress))
+    if as_json:
+        print_json(found)
+        return
+    for note in found.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(
+        f"{found.requests:,} requests, {found.seconds:,.0f} s at the rate limit, "
+        f"{found.rows:,} rows, about {found.bytes / 1e6:,.0f} MB "
+        f"({found.free_bytes / 1e6:,.0f} MB free); {found.rows_held:,} rows are held"
+    )
+
+
+def _backfill(context: typer.Context, wish: "Wish", wait: bool, as_json: bool) -> None:
+
+    from etl import pipeline
+
+    settings = settings_of(context)
+    with reporting(settings) as progress:
+        report = asyncio.run(pipeline.backfill(settings, wish, progress, wait=wait))
+    _finish(settings, [wish.dataset.name], report, as_json=as_json, only=wish.instruments)
+
+
+def _finish(
+    settings: "Settings",
+    datasets: Sequence[str],
+    report: "Report",
+    *,
+    as_json: bool,
+    only: Sequence[str] | None = None,
+) -> None:
+    """Say what a run did and what the lake holds now, and leave with the verdict."""
+    from etl.status import statuses
+    from lake.paths import open_lake
+
+    lake = open_lake(settings.root)
+    found = [
+        status
+        for name in datasets
+        for status in statuses(lake, name)
+        if only is None or status.instrument in only
+    ]
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=as_json)
+    for error in report.errors:
+        typer.echo(f"error: {error}", err=True)
+    typer.echo(f"{report.requests:,} requests in {report.seconds:.1f} s", err=as_json)
+    if not report.partitions:
+        typer.echo("nothing to fetch", err=as_json)
+        raise typer.Exit
+    print_status(found, as_json=as_json)
+
+
+app.add_typer(plan_app, name="plan")
+app.add_typer(backfill_app, name="backfill")

@@ -1,0 +1,88 @@
+"""What the commands share: options, settings, a log with progress, ways to print and to leave.
+
+Everything that takes time to import is imported by the command that needs it.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from etl.config import Settings
+    from etl.progress import Progress
+    from etl.status import Status
+
+ERROR, INCOMPLETE, UNKNOWN, INTERRUPTED = 1, 3, 4, 130
+
+Instruments = Annotated[str, typer.Option(help="Names, separated by commas.")]
+Start = Annotated[str | None, typer.Option(help="First moment, UTC; default: the listing.")]
+End = Annotated[str | None, typer.Option(help="First moment after, UTC; default: now.")]
+Resolution = Annotated[str, typer.Option(help="1, 3, 5, 10, 15, 30, 60, 120, … 720 or 1D.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for another writer to finish.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cost and stop.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DatasetName = Annotated[str | None, typer.Option("--dataset", help="One dataset; default: all.")]
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The global options, None where not given."""
+
+    config: Path | None
+    values: dict[str, Any]
+
+    def settings(self) -> "Settings":
+        """Return the settings these options amount to."""
+        from etl.config import load_settings
+
+        return load_settings(self.config, **self.values)
+
+
+def settings_of(context: typer.Context) -> "Settings":
+    """Return the settings the global options of a command amount to."""
+    flags: Flags = context.find_root().obj
+    return flags.settings()
+
+
+@contextmanager
+def reporting(settings: "Settings") -> Iterator["Progress"]:
+    """Keep a log and show progress; Ctrl-C ends a run cleanly."""
+    from etl.logs import logging_to
+    from etl.progress import progress_on
+    from lake.write import disk_errors
+
+    with disk_errors(settings.log_dir):
+        settings.log_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with logging_to(settings.log_dir), progress_on(is_terminal=sys.stderr.isatty()) as progress:
+            yield progress
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what was fetched is kept; run the same command again", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def print_status(found: "Sequence[Status]", *, as_json: bool) -> None:
+    """Print the statuses and leave with the worst verdict as exit code."""
+    from etl.status import overall, table
+
+    verdict = overall(found)
+    if as_json:
+        print_json({"verdict": verdict, "instruments": found})
+    else:
+        typer.echo(table(found))
+        typer.echo(f"verdict: {verdict}")
+        if verdict == "INCOMPLETE":
+            typer.echo("`deribit-lake heal` asks again for what is missing")
+    raise typer.Exit({"COMPLETE": 0, "INCOMPLETE": INCOMPLETE, "UNKNOWN": UNKNOWN}[verdict])
+
+
+def print_json(found: object) -> None:
+    """Print a result as JSON."""
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
