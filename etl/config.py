@@ -19,11 +19,18 @@ CONFIG_FILE = Path("deribit-lake.toml")
 class Settings(BaseSettings):
     """Everything a run can be told; each field is also ``DERIBIT_LAKE_<FIELD>``."""
 
-    model_config = SettingsConfigDict(env_prefix="DERIBIT_LAKE_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DERIBIT_LAKE_",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,  # a DSN may hold a password
+    )
 
     root: Path = Field(Path("data"), description="folder of the lake")
     host: HttpUrl = Field(HttpUrl("https://www.deribit.com"), description="the exchange")
     log_dir: Path = Field(Path("logs"), description="folder of app.log")
+    dsn: str | None = Field(None, description="the database", repr=False)
+    db_dir: Path = Field(Path("db"), description="folder of the server of `db up`")
     outages: Path | None = Field(None, description="your own file of documented outages")
     credit_capacity: float = Field(50_000, gt=0, description="size of the credit bucket")
     credit_refill: float = Field(10_000, gt=0, description="credits a second")
@@ -75,7 +82,8 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        message = f"setting {name} = {first['input']!r}: {first['msg']}"
+        shown = "***" if name == "dsn" else repr(first["input"])
+        message = f"setting {name} = {shown}: {first['msg']}"
         raise UsageError(message) from error
     except ValueError as error:
         message = f"{config or CONFIG_FILE} is not valid TOML: {error}"

@@ -6,6 +6,14 @@
     + RateLimitedError    code 10028: wait and try again
     + TransientError      a refusal that passes by itself: maintenance, settlement, overload
   x UnavailableError      no usable answer after every retry: timeouts, cut bodies, HTML
+  x LocalServerError      the server of `db up` cannot be had, started or stopped
+  x DatabaseError         the database refused, or is not what is needed
+    + UnreachableError    no server answers, or the connection was lost
+    + LoginError          the server refuses the user or the password
+    + DatabaseFullError   no space is left on the server
+    + ServerTooOldError   PostgreSQL or TimescaleDB lacks what is needed
+    + ExtensionError      the database has no TimescaleDB
+    + SchemaError         the tables are not those of sql/schema.sql
   x LoadError             the lake cannot be loaded as it is
   x ExactError            a table is not exactly what the database expects
 """
@@ -46,3 +54,35 @@ class LoadError(EtlError):
 
 class ExactError(EtlError):
     """A table is not exactly what the database expects, and cannot be cast to it."""
+
+
+class LocalServerError(EtlError):
+    """The server of `db up` cannot be had, started or stopped."""
+
+
+class DatabaseError(EtlError):
+    """The database refused, or is not what is needed."""
+
+
+class UnreachableError(DatabaseError):
+    """No server answers, or the connection was lost."""
+
+
+class LoginError(DatabaseError):
+    """The server refuses the user or the password."""
+
+
+class DatabaseFullError(DatabaseError):
+    """No space is left on the server."""
+
+
+class ServerTooOldError(DatabaseError):
+    """PostgreSQL or TimescaleDB lacks what is needed."""
+
+
+class ExtensionError(DatabaseError):
+    """The database has no TimescaleDB."""
+
+
+class SchemaError(DatabaseError):
+    """The tables are not those of sql/schema.sql."""

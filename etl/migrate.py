@@ -1,0 +1,111 @@
+"""Bring a database to the schema: numbered SQL files, forward only, each in one transaction."""
+
+from pathlib import Path
+
+from adbc_driver_manager.dbapi import Connection
+
+from etl.database import check_server, execute_script, fetch, latest_version, server_facts
+from etl.errors import ExtensionError, SchemaError
+from etl.tables import SQL
+
+MIGRATIONS = SQL / "migrations"
+LOCK = 0x6D696772  # "migr": one migration at a time per database
+
+
+def init(connection: Connection) -> list[str]:
+    """Bring an empty database to the newest schema, with policies and roles.
+
+    A database that has the schema keeps it as it is; a second run changes nothing.
+
+    Returns
+    -------
+    list of str
+        What was done, one line each; empty when there was nothing to do.
+
+    Raises
+    ------
+    ExtensionError
+        If the server has no TimescaleDB to offer.
+    SchemaError
+        If the database has the schema in another version.
+    """
+    _check_extension(connection)
+    version = server_facts(connection).schema_version
+    if version not in {None, latest_version()}:
+        message = f"the database's schema is version {version}: run `deribit-lake db migrate`"
+        raise SchemaError(message)
+    done = [f"applied {name}" for name in _apply(connection, MIGRATIONS)]
+    check_server(server_facts(connection))
+    before = _catalog(connection)
+    for name in ("policies.sql", "roles.sql"):
+        execute_script(connection, (SQL / name).read_text(encoding="utf-8"))
+    connection.commit()
+    if _catalog(connection) != before:
+        done += ["applied policies.sql and roles.sql"]
+    connection.rollback()
+    return done
+
+
+def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
+    """Apply the migrations a database lacks, and return their file names.
+
+    Raises
+    ------
+    SchemaError
+        If the database has no schema yet, or one newer than the newest migration.
+    """
+    version = server_facts(connection).schema_version
+    if version is None:
+        message = "the database has no schema: run `deribit-lake db init`"
+        raise SchemaError(message)
+    newest = max(_numbered(folder))
+    if version > newest:
+        message = f"the database's schema is version {version}, expected {newest} or older"
+        raise SchemaError(message)
+    return _apply(connection, folder)
+
+
+def policies_in_force(connection: Connection) -> str:
+    """Return one line on compression and aggregates: which the edition of the server allows."""
+    edition = server_facts(connection).edition
+    if edition == "timescale":
+        return "timescale edition: compression after 60 days, continuous aggregates, no retention"
+    return f"{edition} edition: no compression; perpetuals_1h, _1d, _1d_0800 are plain views"
+
+
+def _apply(connection: Connection, folder: Path) -> list[str]:
+    applied = []
+    for number, path in sorted(_numbered(folder).items()):
+        fetch(connection, f"SELECT pg_advisory_xact_lock({LOCK})")
+        if number > (server_facts(connection).schema_version or 0):
+            execute_script(connection, path.read_text(encoding="utf-8"))
+            with connection.cursor() as cursor:
+                record = "INSERT INTO reference.schema_version (version, name) VALUES ($1, $2)"
+                cursor.execute(record, (number, path.name))
+            applied.append(path.name)
+        connection.commit()
+    return applied
+
+
+def _numbered(folder: Path) -> dict[int, Path]:
+    return {int(path.name[:4]): path for path in folder.glob("[0-9][0-9][0-9][0-9]_*.sql")}
+
+
+def _check_extension(connection: Connection) -> None:
+    offered = "SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'"
+    if not fetch(connection, offered)[0][0]:
+        message = "the server has no TimescaleDB: install its package, or use another --dsn"
+        raise ExtensionError(message)
+
+
+def _catalog(connection: Connection) -> list[tuple[object, ...]]:
+    """Return what policies and roles leave behind: relations, their rights, jobs."""
+    relations = (
+        "SELECT c.relname::text, c.relkind::text, c.relacl::text FROM pg_class c "
+        "WHERE c.relnamespace::regnamespace::text IN ('public', 'reference') ORDER BY 1"
+    )
+    jobs = (
+        "SELECT application_name::text, hypertable_name::text, config::text "
+        "FROM timescaledb_information.jobs ORDER BY 1, 2"
+    )
+    return [*fetch(connection, relations), *fetch(connection, jobs)]

@@ -1,0 +1,26 @@
+-- Two groups without a login: deribit_loader writes what the loader writes, deribit_reader reads.
+-- Give them to users of your own: GRANT deribit_reader TO alice.
+--
+-- Run by `deribit-lake db init`, or: psql -1 -v ON_ERROR_STOP=1 -f sql/roles.sql
+-- A second run changes nothing. Needs CREATEROLE where the groups do not exist yet.
+
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['deribit_loader', 'deribit_reader'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA public, reference TO %I', role);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA public, reference TO %I', role);
+    END LOOP;
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO deribit_loader', current_database());
+END
+$$;
+
+GRANT INSERT, UPDATE, DELETE, TRUNCATE ON
+    public.perpetuals_ohlcv, public.futures_ohlcv, public.options_ohlcv,
+    public.options_greeks, public.funding_rates, public.index_prices,
+    reference.instruments, reference.load_ledger
+TO deribit_loader;
