@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from etl.commands import fetch, lake
+from etl.commands import database, fetch, lake
 from etl.commands.options import ERROR, Flags
 from etl.errors import EtlError
 from lake.errors import LakeError
@@ -31,15 +31,20 @@ def _root(
     host: Annotated[
         str | None, typer.Option(help="Base URL of the exchange (DERIBIT_LAKE_HOST).")
     ] = None,
+    dsn: Annotated[
+        str | None,
+        typer.Option(help="Database (DERIBIT_LAKE_DSN, PGHOST …; default: that of `db up`)."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Settings file (default ./deribit-lake.toml).")
     ] = None,
 ) -> None:
-    context.obj = Flags(config, {"root": lake, "host": host})
+    context.obj = Flags(config, {"root": lake, "host": host, "dsn": dsn})
 
 
 app.add_typer(fetch.app)
 app.add_typer(lake.app)
+app.add_typer(database.app)
 
 
 def main() -> None:

@@ -60,6 +60,42 @@ query sql *options:
 report *options:
     @{{ lake }} report "$@"
 
+# A TimescaleDB of your own, from Debian's packages, on a free port: just db-up db-init
+[group('database')]
+[no-exit-message]
+db-up:
+    @{{ lake }} db up
+
+# Stop it; its data stays in ./db
+[group('database')]
+[no-exit-message]
+db-down:
+    @{{ lake }} db down
+
+# Which database is used, its version, edition and schema
+[group('database')]
+[no-exit-message]
+db-status *options:
+    @{{ lake }} db status "$@"
+
+# Tables, views and roles; a second run changes nothing
+[group('database')]
+[no-exit-message]
+db-init:
+    @{{ lake }} db init
+
+# Bring the schema to this version
+[group('database')]
+[no-exit-message]
+db-migrate:
+    @{{ lake }} db migrate
+
+# Ask the database: just psql -c "SELECT count(*) FROM perpetuals_ohlcv"
+[group('database')]
+[no-exit-message]
+psql *options:
+    @{{ lake }} db psql "$@"
+
 # Everything a change must pass: format, lint, types, imports, fast tests, docs
 [group('work')]
 check: lint test

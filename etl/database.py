@@ -1,42 +1,45 @@
-"""The database: connect to it, say what it is, and hold its tables against the schema."""
+"""The database: what it says it is, and whether its tables are those of the schema."""
 
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import adbc_driver_postgresql.dbapi
-from adbc_driver_manager import AdbcStatement, dbapi
+from adbc_driver_manager.dbapi import Connection
 
 from etl.config import Settings
-from etl.dsn import check_dsn, redacted, with_defaults, without_secrets
-from etl.errors import (
-    DatabaseError,
-    DatabaseFullError,
-    ExtensionError,
-    LoginError,
-    SchemaError,
-    ServerTooOldError,
-    UnreachableError,
-    UsageError,
-)
-from etl.server import server_dsn
+from etl.connection import connect, database_errors, execute_script, fetch, target
+from etl.dsn import redacted
+from etl.errors import ExtensionError, SchemaError, ServerTooOldError
 from etl.tables import SQL, Column, Table, hypertables, tables
 
-__all__ = ["redacted"]
+__all__ = ["connect", "database_errors", "execute_script", "fetch", "redacted"]
 
 MINIMUM_POSTGRESQL = (14, 0)
 MINIMUM_TIMESCALEDB = (2, 13)
-CONNECT_SECONDS = 10
 
-_PRIMARY = "PG_DIAG_MESSAGE_PRIMARY"
-_LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")
-_LOST = ("connection", "SSL SYSCALL error", "no connection to the server")
-_LOGIN = re.compile(r"password|authentication|role .* does not exist|pg_hba\.conf", re.IGNORECASE)
-# What libpq says before it talks to a server may repeat pieces of the DSN.
-_NETWORK = re.compile(r"^(connection to server|could not translate host name)")
+_HYPERTABLES = (
+    "SELECT hypertable_name::text FROM timescaledb_information.hypertables"
+    " WHERE hypertable_schema = 'public'"
+)
+_COLUMNS = """
+SELECT n.nspname::text, c.relname::text, a.attname::text,
+       format_type(a.atttypid, a.atttypmod), NOT a.attnotnull
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname IN ('public', 'reference') AND c.relkind = 'r' AND a.attnum > 0
+  AND NOT a.attisdropped
+ORDER BY 1, 2, a.attnum
+"""
+_KEYS = """
+SELECT n.nspname::text, c.relname::text, a.attname::text
+FROM pg_constraint k
+JOIN pg_class c ON c.oid = k.conrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN unnest(k.conkey) WITH ORDINALITY AS part (attnum, place)
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = part.attnum
+WHERE k.contype = 'p' AND n.nspname IN ('public', 'reference')
+ORDER BY 1, 2, part.place
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,86 +52,19 @@ class ServerFacts:
     schema_version: int | None
 
 
-def connect(settings: Settings, *, autocommit: bool = False) -> dbapi.Connection:
-    """Return a connection whose time zone is UTC; closing it without a commit rolls back.
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """A database by its DSN, which holds no password, and what its server says it is."""
 
-    Where to: `settings.dsn`, else libpq's own environment (``PGHOST``, …), else the server of
-    ``db up``. libpq reads passwords from ``PGPASSWORD`` or a passfile where the DSN has none.
-
-    Raises
-    ------
-    UsageError
-        If there is nothing to connect to, or the DSN cannot be read.
-    UnreachableError, LoginError
-        If the server does not answer, or refuses the user or password.
-    """
-    dsn = target(settings)
-    failure = None
-    try:
-        connection: dbapi.Connection = adbc_driver_postgresql.dbapi.connect(
-            _complete(dsn), autocommit=autocommit
-        )
-        execute_script(connection, "SET TIME ZONE 'UTC'; SET client_min_messages = 'warning'")
-        if not autocommit:
-            connection.commit()
-    except dbapi.Error as error:
-        failure = _refusal(dsn, error)
-    if failure is not None:  # raised out here, so that it does not carry libpq's own text along
-        raise failure
-    return connection
+    dsn: str
+    server_version: str
+    timescaledb_version: str | None
+    edition: str | None
+    schema_version: int | None
+    latest_schema_version: int
 
 
-def target(settings: Settings) -> str:
-    """Return the connection string a run uses.
-
-    Raises
-    ------
-    UsageError
-        If there is none, or it cannot be read.
-    """
-    if settings.dsn is not None:
-        check_dsn(settings.dsn)
-        return settings.dsn
-    if any(name in os.environ for name in _LIBPQ):
-        return "postgresql://"
-    local = server_dsn(settings.db_dir)
-    if local is None:
-        message = (
-            "no database: give --dsn or set DERIBIT_LAKE_DSN or PGHOST; "
-            "or start one with `deribit-lake db up`"
-        )
-        raise UsageError(message)
-    return local
-
-
-@contextmanager
-def database_errors() -> Iterator[None]:
-    """Turn what the driver raises into errors of the tree, one line each.
-
-    Raises
-    ------
-    DatabaseError
-        Its children tell a lost connection and a full disk from the rest.
-    """
-    try:
-        yield
-    except dbapi.Error as error:
-        raise explained(error) from error
-
-
-def explained(error: dbapi.Error) -> DatabaseError:
-    """Return the error of the tree that says what the driver's error says."""
-    primary = {_text(key): value for key, value in error.details or []}.get(_PRIMARY)
-    text = _one_line(_text(primary) if primary else str(error))
-    state = error.sqlstate or ""
-    if state == "53100":
-        return DatabaseFullError(f"no space left on the database server: {text}")
-    if state[:2] in {"08", "57"} or (not state and any(word in text for word in _LOST)):
-        return UnreachableError(f"the connection to the database was lost: {text}")
-    return DatabaseError(f"the database refused: {text}{f' (SQLSTATE {state})' if state else ''}")
-
-
-def server_facts(connection: dbapi.Connection) -> ServerFacts:
+def server_facts(connection: Connection) -> ServerFacts:
     """Return versions, edition (``apache`` or ``timescale``) and schema version."""
     row = fetch(
         connection,
@@ -143,6 +79,20 @@ def server_facts(connection: dbapi.Connection) -> ServerFacts:
         version = fetch(connection, "SELECT max(version) FROM reference.schema_version")[0][0]
     server = f"{number // 10_000}.{number % 10_000}"
     return ServerFacts(server, extension, edition if extension else None, version)
+
+
+def database_status(settings: Settings) -> DatabaseStatus:
+    """Return where the database is and what it says of itself."""
+    with database_errors(), connect(settings) as connection:
+        facts = server_facts(connection)
+    return DatabaseStatus(
+        dsn=redacted(target(settings)),
+        server_version=facts.server_version,
+        timescaledb_version=facts.timescaledb_version,
+        edition=facts.edition,
+        schema_version=facts.schema_version,
+        latest_schema_version=latest_version(),
+    )
 
 
 def latest_version() -> int:
@@ -172,7 +122,7 @@ def check_server(
     _check_version("TimescaleDB", facts.timescaledb_version, timescaledb)
 
 
-def check_schema(connection: dbapi.Connection) -> None:
+def check_schema(connection: Connection) -> None:
     """Accept a database whose tables are those of ``sql/schema.sql``, in this version.
 
     Raises
@@ -195,73 +145,6 @@ def check_schema(connection: dbapi.Connection) -> None:
         if name not in held:
             message = f"table {name} is a plain table, expected a hypertable: see docs/database.md"
             raise SchemaError(message)
-
-
-def fetch(connection: dbapi.Connection, sql: str) -> list[tuple[Any, ...]]:
-    """Return all rows of one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall()
-
-
-def execute_script(connection: dbapi.Connection, sql: str) -> None:
-    """Run all statements of a text in the open transaction."""
-    # The cursor's own executescript commits what came before.
-    with AdbcStatement(connection.adbc_connection) as statement:
-        statement.set_sql_query(sql)
-        statement.execute_update()
-
-
-_HYPERTABLES = (
-    "SELECT hypertable_name::text FROM timescaledb_information.hypertables"
-    " WHERE hypertable_schema = 'public'"
-)
-_COLUMNS = """
-SELECT n.nspname::text, c.relname::text, a.attname::text,
-       format_type(a.atttypid, a.atttypmod), NOT a.attnotnull
-FROM pg_attribute a
-JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('public', 'reference') AND c.relkind = 'r' AND a.attnum > 0
-  AND NOT a.attisdropped
-ORDER BY 1, 2, a.attnum
-"""
-_KEYS = """
-SELECT n.nspname::text, c.relname::text, a.attname::text
-FROM pg_constraint k
-JOIN pg_class c ON c.oid = k.conrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN unnest(k.conkey) WITH ORDINALITY AS part (attnum, place)
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = part.attnum
-WHERE k.contype = 'p' AND n.nspname IN ('public', 'reference')
-ORDER BY 1, 2, part.place
-"""
-
-
-def _complete(dsn: str) -> str:
-    extra = {"fallback_application_name": "deribit-lake"}
-    if "PGCONNECT_TIMEOUT" not in os.environ:
-        extra["connect_timeout"] = str(CONNECT_SECONDS)
-    return with_defaults(dsn, **extra)
-
-
-def _refusal(dsn: str, error: dbapi.Error) -> DatabaseError:
-    text = _one_line(without_secrets(str(error), dsn).partition("Failed to connect: ")[2])
-    where = redacted(dsn)
-    if _LOGIN.search(text):
-        return LoginError(f"{where} refuses the login: {text}")
-    if _NETWORK.search(text):
-        return UnreachableError(f"no database at {where}: {text}")
-    return UnreachableError(f"no connection to {where}: libpq cannot use one of its parameters")
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _one_line(text: str) -> str:
-    text = text.partition("\n\nQuery was:")[0]
-    return " ".join(text.split()).removeprefix("IO: ").removeprefix("[libpq] ")
 
 
 def _check_version(what: str, found: str, minimum: tuple[int, ...]) -> None:

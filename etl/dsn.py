@@ -81,17 +81,32 @@ def without_secrets(text: str, dsn: str) -> str:
     return text
 
 
+def password(dsn: str) -> str | None:
+    """Return the password a connection string holds, None where it holds none."""
+    url = _URL.fullmatch(dsn)
+    if url is None:
+        held = [_unquoted(text) for key, text in _PAIR.findall(dsn) if key == "password"]
+    else:
+        pairs = [pair.partition("=") for pair in _query(url)]
+        written = [url["password"] or "", *(text for key, _, text in pairs if key == "password")]
+        held = [unquote(text) for text in written if text]
+    return held[-1] if held else None
+
+
 def _secrets(dsn: str) -> set[str]:
+    """Return every secret as it is written and as it is meant."""
     url = _URL.fullmatch(dsn)
     if url is None:
         written = [text for key, text in _PAIR.findall(dsn) if _is_secret(key)]
-        plain = [
-            re.sub(r"\\(.)", r"\1", text.removeprefix("'").removesuffix("'")) for text in written
-        ]
-        return {text for text in (*written, *plain) if text}
+        return {text for text in (*written, *map(_unquoted, written)) if text}
     pairs = [pair.partition("=") for pair in _query(url)]
     written = [url["password"] or "", *(text for key, _, text in pairs if _is_secret(key))]
-    return {text for secret in written for text in (secret, unquote(secret)) if text}
+    return {text for text in (*written, *map(unquote, written)) if text}
+
+
+def _unquoted(text: str) -> str:
+    inner = text[1:-1] if text.startswith("'") else text
+    return re.sub(r"\\(.)", r"\1", inner)
 
 
 def _is_readable(dsn: str) -> bool:

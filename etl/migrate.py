@@ -1,10 +1,12 @@
 """Bring a database to the schema: numbered SQL files, forward only, each in one transaction."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from adbc_driver_manager.dbapi import Connection
 
-from etl.database import check_server, execute_script, fetch, latest_version, server_facts
+from etl.connection import execute_script, fetch
+from etl.database import ServerFacts, check_server, latest_version, server_facts
 from etl.errors import ExtensionError, SchemaError
 from etl.tables import SQL
 
@@ -29,13 +31,13 @@ def init(connection: Connection) -> list[str]:
     SchemaError
         If the database has the schema in another version.
     """
-    _check_extension(connection)
-    version = server_facts(connection).schema_version
+    facts = server_facts(connection)
+    check_server(replace(facts, timescaledb_version=_offered_version(connection, facts)))
+    version = facts.schema_version
     if version not in {None, latest_version()}:
         message = f"the database's schema is version {version}: run `deribit-lake db migrate`"
         raise SchemaError(message)
     done = [f"applied {name}" for name in _apply(connection, MIGRATIONS)]
-    check_server(server_facts(connection))
     before = _catalog(connection)
     for name in ("policies.sql", "roles.sql"):
         execute_script(connection, (SQL / name).read_text(encoding="utf-8"))
@@ -91,11 +93,16 @@ def _numbered(folder: Path) -> dict[int, Path]:
     return {int(path.name[:4]): path for path in folder.glob("[0-9][0-9][0-9][0-9]_*.sql")}
 
 
-def _check_extension(connection: Connection) -> None:
-    offered = "SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'"
-    if not fetch(connection, offered)[0][0]:
+def _offered_version(connection: Connection, facts: ServerFacts) -> str:
+    """Return the version of TimescaleDB the database has, or would get."""
+    if facts.timescaledb_version is not None:
+        return facts.timescaledb_version
+    query = "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
+    offered = fetch(connection, query)
+    if not offered:
         message = "the server has no TimescaleDB: install its package, or use another --dsn"
         raise ExtensionError(message)
+    return str(offered[0][0])
 
 
 def _catalog(connection: Connection) -> list[tuple[object, ...]]:

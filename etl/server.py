@@ -13,7 +13,8 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -75,15 +76,10 @@ def up(
     """
     db_dir = db_dir.absolute()
     programs = unpacked(cache)
-    try:
+    with _folder_errors(db_dir):
         _make_folder(db_dir)
         with alone(db_dir / "lock"):
-            running = status(db_dir)
-            if running is None:
-                running = _start(db_dir, programs, port, durable=durable)
-    except OSError as error:
-        message = f"cannot use {db_dir}: {error.strerror or error}"
-        raise LocalServerError(message) from error
+            running = status(db_dir) or _start(db_dir, programs, port, durable=durable)
     if port not in {None, running.port}:
         message = (
             f"the server runs on port {running.port}, not {port}: `deribit-lake db down` first"
@@ -101,10 +97,11 @@ def down(db_dir: Path) -> int | None:
         If it does not stop in two minutes.
     """
     cluster = db_dir.absolute() / "cluster"
-    pid = _postmaster(cluster)
-    if pid is None:
-        return None
-    os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
+    with _folder_errors(db_dir):
+        pid = _postmaster(cluster)
+        if pid is None:
+            return None
+        os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
     deadline = time.monotonic() + STOP_SECONDS
     while _works_in(pid, cluster):
         if time.monotonic() > deadline:
@@ -117,8 +114,8 @@ def down(db_dir: Path) -> int | None:
 def status(db_dir: Path) -> ServerState | None:
     """Return the running server of a folder, None if there is none."""
     db_dir = db_dir.absolute()
-    pid = _postmaster(db_dir / "cluster")
-    port = _port_of_last_time(db_dir)
+    with _folder_errors(db_dir):
+        pid, port = _postmaster(db_dir / "cluster"), _port_of_last_time(db_dir)
     if pid is None or port is None:
         return None
     passfile = db_dir / "passfile"
@@ -141,6 +138,15 @@ def server_dsn(db_dir: Path) -> str | None:
     return running.dsn if running else None
 
 
+@contextmanager
+def _folder_errors(db_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot use {db_dir}: {error.strerror or error}"
+        raise LocalServerError(message) from error
+
+
 def _start(db_dir: Path, programs: Path, port: int | None, *, durable: bool) -> ServerState:
     cluster, log = db_dir / "cluster", db_dir / "server.log"
     if not cluster.exists():
@@ -154,7 +160,7 @@ def _start(db_dir: Path, programs: Path, port: int | None, *, durable: bool) -> 
         os.chown(log, *_owner())
     start = [programs / "pg_ctl", "start", "-s", "-w", "-t", START_SECONDS, "-D", cluster]
     try:
-        run(_as_owner([*start, "-l", log]), cwd=cluster)
+        run(_as_owner([*start, "-l", log]), cwd=cluster, env=_environment())
     except LocalServerError as error:
         message = f"the server did not start ({_last_complaint(log)}): see {log}"
         raise LocalServerError(message) from error
@@ -177,7 +183,8 @@ def _initialise(db_dir: Path, programs: Path) -> None:
         _write(password_file, password, _owner())
         options = ["-U", USER, "-A", "scram-sha-256", "--pwfile", password_file, "-E", "UTF8"]
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        run(_as_owner([programs / "initdb", "-D", new, *options, *locale]), cwd=new)
+        initdb = [programs / "initdb", "-D", new, *options, *locale]
+        run(_as_owner(initdb), cwd=new, env=_environment())
     finally:
         password_file.unlink(missing_ok=True)
     with (new / "postgresql.conf").open("a", encoding="utf-8") as file:
@@ -187,7 +194,7 @@ def _initialise(db_dir: Path, programs: Path) -> None:
 
 
 def _make_database(db_dir: Path, programs: Path, port: int) -> None:
-    environment = os.environ | {"PGPASSFILE": str(db_dir / "passfile")}
+    environment = _environment() | {"PGPASSFILE": str(db_dir / "passfile")}
     psql = [programs / "psql", "-qAtX", "-h", HOST, "-p", port, "-U", USER, "-d", "postgres", "-c"]
     found = f"SELECT count(*) FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608  a constant
     if run([*psql, found], env=environment).strip() == "0":
@@ -221,6 +228,11 @@ def _as_owner(command: Sequence[object]) -> list[str]:
         return words
     user, group = _owner()
     return ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--", *words]
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the server: none of the caller's PG* settings, no DSN."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 def _write(path: Path, text: str, owner: tuple[int, int] | None = None) -> None:

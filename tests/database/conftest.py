@@ -10,7 +10,7 @@ import pytest
 
 from etl import migrate, packages
 from etl.config import Settings
-from etl.database import connect, database_errors, execute_script
+from etl.connection import connect, database_errors, execute_script
 from etl.dsn import with_database
 from etl.server import down, up
 

@@ -1,5 +1,6 @@
 from etl import migrate
-from etl.database import check_schema, connect
+from etl.connection import connect
+from etl.database import check_schema
 
 
 def test_a_copy_of_the_template_passes_the_check_of_its_schema(database):
