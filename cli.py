@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from etl.commands import database, fetch, lake
+from etl.commands import database, fetch, lake, load
 from etl.commands.options import ERROR, Flags
 from etl.errors import EtlError
 from lake.errors import LakeError
@@ -44,6 +44,7 @@ def _root(
 
 app.add_typer(fetch.app)
 app.add_typer(lake.app)
+app.add_typer(load.app)
 app.add_typer(database.app)
 
 

@@ -60,6 +60,24 @@ query sql *options:
 report *options:
     @{{ lake }} report "$@"
 
+# What changed in the lake, into the database: just load --instruments BTC-PERPETUAL
+[group('database')]
+[no-exit-message]
+load *options:
+    @{{ lake }} load "$@"
+
+# Empty the tables and load them again from Parquet
+[group('database')]
+[no-exit-message]
+reload *options:
+    @{{ lake }} reload "$@"
+
+# Hold the database against the lake, month by month
+[group('database')]
+[no-exit-message]
+verify-db *options:
+    @{{ lake }} verify-db "$@"
+
 # A TimescaleDB of your own, from Debian's packages, on a free port: just db-up db-init
 [group('database')]
 [no-exit-message]

@@ -51,12 +51,9 @@ def _is_castable(found: pa.DataType, expected: pa.DataType) -> bool:
     if pa.types.is_dictionary(found):
         found = found.value_type
     if pa.types.is_timestamp(expected):  # a time without a zone could be any time
-        return pa.types.is_timestamp(found) and found.tz is not None
+        return bool(pa.types.is_timestamp(found) and found.tz is not None)
     if pa.types.is_floating(expected):
-        return pa.types.is_integer(found) or pa.types.is_floating(found)
+        return bool(pa.types.is_integer(found) or pa.types.is_floating(found))
     if pa.types.is_string(expected):
-        return any(
-            check(found)
-            for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-        )
+        return bool(found in {pa.string(), pa.large_string(), pa.string_view()})
     return bool(found == expected)

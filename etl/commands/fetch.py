@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from etl.commands.load import check_loadable, load_after
 from etl.commands.options import (
+    AndLoad,
     AsJson,
     DatasetName,
     DryRun,
@@ -55,6 +57,7 @@ def backfill_perpetuals(
     resolution: Resolution = "1",
     wait: Wait = False,
     dry_run: DryRun = False,
+    load: AndLoad = False,
     as_json: AsJson = False,
 ) -> None:
     """Fetch candles of perpetuals; what is held is not fetched again.
@@ -62,7 +65,10 @@ def backfill_perpetuals(
     Example: deribit-lake backfill perpetuals --instruments BTC-PERPETUAL --start 2024-01-01
     """
     wish = _candles(instruments, start, end, resolution)
-    _estimate(context, wish, as_json) if dry_run else _backfill(context, wish, wait, as_json)
+    if dry_run:
+        _estimate(context, wish, as_json)
+    else:
+        _backfill(context, wish, wait=wait, load=load, as_json=as_json)
 
 
 @backfill_app.command("funding")
@@ -73,6 +79,7 @@ def backfill_funding(
     end: End = None,
     wait: Wait = False,
     dry_run: DryRun = False,
+    load: AndLoad = False,
     as_json: AsJson = False,
 ) -> None:
     """Fetch hourly funding rates of perpetuals.
@@ -80,7 +87,10 @@ def backfill_funding(
     Example: deribit-lake backfill funding --start 2024-01-01
     """
     wish = _funding(instruments, start, end)
-    _estimate(context, wish, as_json) if dry_run else _backfill(context, wish, wait, as_json)
+    if dry_run:
+        _estimate(context, wish, as_json)
+    else:
+        _backfill(context, wish, wait=wait, load=load, as_json=as_json)
 
 
 @plan_app.command("perpetuals")
@@ -168,13 +178,18 @@ def _estimate(context: typer.Context, wish: "Wish", as_json: bool) -> None:
     )
 
 
-def _backfill(context: typer.Context, wish: "Wish", wait: bool, as_json: bool) -> None:
-
+def _backfill(
+    context: typer.Context, wish: "Wish", *, wait: bool, load: bool, as_json: bool
+) -> None:
     from etl import pipeline
 
     settings = settings_of(context)
+    if load:
+        check_loadable(settings, wish.dataset.name)
     with reporting(settings) as progress:
         report = asyncio.run(pipeline.backfill(settings, wish, progress, wait=wait))
+    if load:
+        load_after(settings, wish, quiet=as_json)
     _finish(settings, [wish.dataset.name], report, as_json=as_json, only=wish.instruments)
 
 

@@ -25,6 +25,7 @@ End = Annotated[str | None, typer.Option(help="First moment after, UTC; default:
 Resolution = Annotated[str, typer.Option(help="1, 3, 5, 10, 15, 30, 60, 120, … 720 or 1D.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for another writer to finish.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cost and stop.")]
+AndLoad = Annotated[bool, typer.Option("--load", help="Load it into the database afterwards.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="One dataset; default: all.")]
 
