@@ -6,7 +6,14 @@ import sys
 from pathlib import Path
 
 ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
-TABLES = {"replay": ONE_CORE, "contract": ONE_CORE, "query": {}, "command": {}, "exchange": {}}
+TABLES = {
+    "replay": ONE_CORE,
+    "contract": ONE_CORE,
+    "query": {},
+    "load": {},
+    "command": {},
+    "exchange": {},
+}
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ import pyarrow as pa
 from adbc_driver_postgresql.dbapi import Connection
 
 from etl.config import Settings
-from etl.database import check_schema, connect, database_errors
+from etl.connection import connect, database_errors
+from etl.database import check_schema
 from etl.errors import LoadError
 from etl.months import clean_table, is_touched, month_bounds, months_of, schema_of
 from etl.progress import Progress

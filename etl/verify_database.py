@@ -8,7 +8,8 @@ import pyarrow as pa
 from adbc_driver_postgresql.dbapi import Connection
 
 from etl.config import Settings
-from etl.database import check_schema, connect, database_errors
+from etl.connection import connect, database_errors
+from etl.database import check_schema
 from etl.exact import exact
 from etl.load import LOADED
 from etl.months import clean_table, months_of

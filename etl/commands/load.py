@@ -91,7 +91,8 @@ def check_loadable(settings: "Settings", dataset: str) -> None:
     DatabaseError
         If the database cannot be reached or is not what the schema says.
     """
-    from etl.database import check_schema, connect, database_errors
+    from etl.connection import connect, database_errors
+    from etl.database import check_schema
 
     _tables(dataset)
     with database_errors(), connect(settings) as connection:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from etl.database import connect, fetch
+from etl.connection import connect, fetch
 from etl.errors import LoadError
 from etl.fold import arrow
 from etl.load import empty, load

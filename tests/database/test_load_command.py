@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etl.config import Settings
-from etl.database import connect, fetch
+from etl.connection import connect, fetch
 from etl.server import down, up
 from tests.acceptance.command import Product
 from tests.exchange.market import Market

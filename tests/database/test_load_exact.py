@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from etl.database import connect
+from etl.connection import connect
 from etl.errors import ExactError
 from etl.exact import exact
 from etl.months import schema_of

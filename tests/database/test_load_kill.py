@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from etl.database import connect, fetch
+from etl.connection import connect, fetch
 from etl.errors import UnreachableError
 from etl.verify_database import verify_database
 from tests.acceptance.command import ROOT
