@@ -37,19 +37,16 @@ def init(connection: Connection) -> list[str]:
     if version not in {None, latest_version()}:
         message = f"the database's schema is version {version}: run `deribit-lake db migrate`"
         raise SchemaError(message)
-    done = [f"applied {name}" for name in _apply(connection, MIGRATIONS)]
-    before = _catalog(connection)
-    for name in ("policies.sql", "roles.sql"):
-        execute_script(connection, (SQL / name).read_text(encoding="utf-8"))
-    connection.commit()
-    if _catalog(connection) != before:
-        done += ["applied policies.sql and roles.sql"]
-    connection.rollback()
-    return done
+    return _bring_up(connection, MIGRATIONS)
 
 
 def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
-    """Apply the migrations a database lacks, and return their file names.
+    """Apply the migrations a database lacks, and policies and roles again.
+
+    Returns
+    -------
+    list of str
+        What was done, one line each; empty when there was nothing to do.
 
     Raises
     ------
@@ -64,7 +61,7 @@ def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
     if version > newest:
         message = f"the database's schema is version {version}, expected {newest} or older"
         raise SchemaError(message)
-    return _apply(connection, folder)
+    return _bring_up(connection, folder)
 
 
 def policies_in_force(connection: Connection) -> str:
@@ -73,6 +70,18 @@ def policies_in_force(connection: Connection) -> str:
     if edition == "timescale":
         return "timescale edition: compression after 60 days, continuous aggregates, no retention"
     return f"{edition} edition: no compression; perpetuals_1h, _1d, _1d_0800 are plain views"
+
+
+def _bring_up(connection: Connection, folder: Path) -> list[str]:
+    done = [f"applied {name}" for name in _apply(connection, folder)]
+    before = _catalog(connection)
+    for name in ("policies.sql", "roles.sql"):
+        execute_script(connection, (SQL / name).read_text(encoding="utf-8"))
+    connection.commit()
+    if _catalog(connection) != before:
+        done += ["applied policies.sql and roles.sql"]
+    connection.rollback()
+    return done
 
 
 def _apply(connection: Connection, folder: Path) -> list[str]:

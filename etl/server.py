@@ -8,6 +8,7 @@ root. Its password is made up here and stands in the passfile alone.
 import json
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -156,13 +157,14 @@ def _start(db_dir: Path, programs: Path, port: int | None, *, durable: bool) -> 
     config = _CONFIG.format(host=HOST, port=chosen) + ("" if durable else _NOT_DURABLE)
     _write(cluster / "deribit-lake.conf", config, _owner())
     _write(db_dir / "server.json", json.dumps({"port": chosen}) + "\n")
-    with log.open("a"):
+    with log.open("a") as file:
         os.chown(log, *_owner())
+        said_before = file.tell()
     start = [programs / "pg_ctl", "start", "-s", "-w", "-t", START_SECONDS, "-D", cluster]
     try:
         run(_as_owner([*start, "-l", log]), cwd=cluster, env=_environment())
     except LocalServerError as error:
-        message = f"the server did not start ({_last_complaint(log)}): see {log}"
+        message = f"the server did not start ({_last_complaint(log, said_before)}): see {log}"
         raise LocalServerError(message) from error
     _make_database(db_dir, programs, chosen)
     state = status(db_dir)
@@ -295,7 +297,8 @@ def _choose_port(wanted: int | None, last: int | None) -> int:
     raise LocalServerError(message)
 
 
-def _last_complaint(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    complaints = [line for line in lines if "FATAL" in line or "PANIC" in line or "ERROR" in line]
-    return complaints[-1] if complaints else "it said nothing"
+def _last_complaint(log: Path, start: int) -> str:
+    """Return the last thing a server called fatal since a place in its log."""
+    said = log.read_bytes()[start:].decode(errors="replace")
+    fatal = re.findall(r"(?:FATAL|PANIC):  (.*)", said)
+    return fatal[-1] if fatal else "it did not say why"

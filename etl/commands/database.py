@@ -85,7 +85,7 @@ def migrate_command(context: typer.Context) -> None:
 
     with database_errors(), connect(settings_of(context)) as connection:
         done = migrate.migrate(connection)
-    typer.echo("\n".join(f"applied {name}" for name in done) or "nothing to do")
+    typer.echo("\n".join(done or ["nothing to do"]))
 
 
 @db_app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -1,11 +1,103 @@
+import subprocess
+
+import pyarrow as pa
+import pytest
+
 from etl import migrate
-from etl.connection import connect
-from etl.database import check_schema
+from etl.connection import connect, database_errors, execute_script, fetch, psql_call
+from etl.database import check_schema, latest_version
+from etl.errors import DatabaseError, SchemaError
+from etl.tables import SQL, hypertables
+
+CATALOG = {
+    "columns": """
+        SELECT table_schema::text, table_name::text, column_name::text, ordinal_position::int,
+               data_type::text, is_nullable::text, collation_name::text, column_default::text
+        FROM information_schema.columns WHERE table_schema IN ('public', 'reference')""",
+    "indexes": """
+        SELECT indexname::text, indexdef FROM pg_indexes
+        WHERE schemaname IN ('public', 'reference')""",
+    "constraints": """
+        SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace::regnamespace::text IN ('public', 'reference')""",
+    "comments": """
+        SELECT c.relname::text, d.objsubid, d.description
+        FROM pg_description d
+        JOIN pg_class c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass
+        WHERE c.relnamespace::regnamespace::text IN ('public', 'reference')""",
+    "schemas": "SELECT obj_description('reference'::regnamespace)",
+    "hypertables": """
+        SELECT hypertable_name::text, column_name::text, time_interval::text
+        FROM timescaledb_information.dimensions""",
+    "versions": "SELECT version, name FROM reference.schema_version",
+}
 
 
-def test_a_copy_of_the_template_passes_the_check_of_its_schema(database):
-    with connect(database) as connection:
+def catalog(settings):
+    with connect(settings) as connection:
+        return {what: sorted(fetch(connection, sql), key=str) for what, sql in CATALOG.items()}
+
+
+def psql(settings, *options):
+    program, words, environment = psql_call(settings)
+    command = [program, *words[1:], "-q", "-v", "ON_ERROR_STOP=1", *options]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture
+def later(tmp_path):
+    """Return a folder of migrations with one more than there is, and a way to write it."""
+
+    def write(sql):
+        for path in migrate.MIGRATIONS.glob("*.sql"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+        number = latest_version() + 1
+        (tmp_path / f"{number:04}_later.sql").write_text(sql)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def member(database):
+    """Return a function that opens a connection with the rights of one of our groups."""
+
+    def connected(group):
+        connection = connect(database)
+        execute_script(connection, f"SET ROLE {group}")
+        return connection
+
+    return connected
+
+
+def candle(instrument="BTC-PERPETUAL"):
+    price = pa.array([60_000.0])
+    time = pa.array([1_704_067_200_000_000], pa.timestamp("us", "UTC"))
+    names = ["timestamp", "instrument", "open", "high", "low", "close", "volume", "cost"]
+    return pa.table([time, pa.array([instrument]), *[price] * 6], names=names)
+
+
+def test_schema_sql_is_the_sum_of_the_migrations(empty_database, database):
+    for name in ("schema.sql", "policies.sql", "roles.sql"):
+        psql(empty_database, "-1", "-f", SQL / name)
+    assert catalog(empty_database) == catalog(database)
+
+
+def test_schema_sql_by_psql_passes_the_check_and_changes_nothing_the_second_time(empty_database):
+    psql(empty_database, "-f", SQL / "schema.sql")
+    first = catalog(empty_database)
+    psql(empty_database, "-f", SQL / "schema.sql")
+
+    assert catalog(empty_database) == first
+    with connect(empty_database) as connection:
         check_schema(connection)
+
+
+def test_schema_sql_is_refused_by_a_database_of_another_version(database, execute):
+    execute("UPDATE reference.schema_version SET version = 7", database)
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        psql(database, "-f", SQL / "schema.sql")
+    assert "the schema is at version 7, this file is version 1" in caught.value.stderr
 
 
 def test_a_second_init_changes_nothing(empty_database):
@@ -14,4 +106,113 @@ def test_a_second_init_changes_nothing(empty_database):
             "applied 0001_schema.sql",
             "applied policies.sql and roles.sql",
         ]
+        first = catalog(empty_database)
         assert migrate.init(connection) == []
+    assert catalog(empty_database) == first
+
+
+def test_init_leaves_rows_as_they_are(database):
+    with connect(database) as connection:
+        with connection.cursor() as cursor:
+            cursor.adbc_ingest("perpetuals_ohlcv", candle(), mode="append")
+        connection.commit()
+        migrate.init(connection)
+        assert fetch(connection, "SELECT count(*) FROM perpetuals_ohlcv") == [(1,)]
+
+
+def test_a_migration_is_applied_once(database, later):
+    folder = later("ALTER TABLE funding_rates ADD COLUMN note text; SELECT 1;")
+    with connect(database) as connection:
+        assert migrate.migrate(connection, folder) == ["applied 0002_later.sql"]
+        assert migrate.migrate(connection, folder) == []
+        versions = fetch(connection, "SELECT version, name FROM reference.schema_version")
+    assert versions == [(1, "0001_schema.sql"), (2, "0002_later.sql")]
+
+
+def test_a_new_table_is_readable_by_the_readers_after_a_migration(database, later):
+    folder = later("CREATE TABLE reference.rates (x double precision)")
+    with connect(database) as connection:
+        assert migrate.migrate(connection, folder) == [
+            "applied 0002_later.sql",
+            "applied policies.sql and roles.sql",
+        ]
+        right = "SELECT has_table_privilege('deribit_reader', 'reference.rates', 'SELECT')"
+        assert fetch(connection, right) == [(True,)]
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(database, later):
+    before = catalog(database)
+    folder = later("ALTER TABLE funding_rates ADD COLUMN note text; SELECT 1 / 0;")
+    with (
+        pytest.raises(DatabaseError, match="division by zero"),
+        database_errors(),
+        connect(database) as connection,
+    ):
+        migrate.migrate(connection, folder)
+    assert catalog(database) == before
+
+
+def test_migrate_needs_a_schema_to_start_from(empty_database):
+    with connect(empty_database) as connection, pytest.raises(SchemaError, match=r"run .*db init"):
+        migrate.migrate(connection)
+
+
+def test_there_is_no_way_back(database, execute):
+    execute("UPDATE reference.schema_version SET version = 7", database)
+    with connect(database) as connection:
+        with pytest.raises(SchemaError, match="is version 7, expected 1 or older"):
+            migrate.migrate(connection)
+        with pytest.raises(SchemaError, match=r"is version 7: run .*db migrate"):
+            migrate.init(connection)
+
+
+def test_tables_that_are_there_without_a_version_are_not_touched(empty_database, execute):
+    execute("CREATE TABLE perpetuals_ohlcv (x int)", empty_database)
+    with (
+        pytest.raises(DatabaseError, match='"perpetuals_ohlcv" already exists'),
+        database_errors(),
+        connect(empty_database) as connection,
+    ):
+        migrate.init(connection)
+
+
+def test_the_views_resample_as_those_of_the_lake_do(database):
+    with connect(database) as connection:
+        with connection.cursor() as cursor:
+            cursor.adbc_ingest("perpetuals_ohlcv", candle(), mode="append")
+        for name, start in [("1h", "01-01 00"), ("1d", "01-01 00"), ("1d_0800", "12-31 08")]:
+            sql = f"SELECT to_char(timestamp, 'MM-DD HH24'), close, minutes FROM perpetuals_{name}"
+            assert fetch(connection, sql) == [(start, 60_000.0, 1)]
+
+
+def test_what_the_edition_allows_is_said(database):
+    with connect(database) as connection:
+        told = migrate.policies_in_force(connection)
+        edition = fetch(connection, "SELECT current_setting('timescaledb.license')")[0][0]
+    assert told.startswith(f"{edition} edition: ")
+
+
+def test_a_loader_loads_deletes_truncates_and_stages(member):
+    with member("deribit_loader") as connection, connection.cursor() as cursor:
+        cursor.adbc_ingest("perpetuals_ohlcv", candle(), mode="append")
+        cursor.adbc_ingest("staged", candle(), mode="create", temporary=True)
+        execute_script(connection, "UPDATE perpetuals_ohlcv SET cost = 1")
+        execute_script(connection, "DELETE FROM perpetuals_ohlcv; TRUNCATE perpetuals_ohlcv")
+        assert fetch(connection, "SELECT count(*) FROM staged") == [(1,)]
+
+
+@pytest.mark.parametrize("table", hypertables())
+def test_a_reader_reads_and_cannot_write(member, table):
+    with member("deribit_reader") as connection:
+        assert fetch(connection, f"SELECT count(*) FROM {table}") == [(0,)]
+        with pytest.raises(DatabaseError, match="permission denied"), database_errors():
+            execute_script(connection, f"DELETE FROM {table}")
+
+
+def test_a_loader_cannot_change_the_schema(member):
+    with (
+        pytest.raises(DatabaseError, match="must be owner"),
+        database_errors(),
+        member("deribit_loader") as connection,
+    ):
+        execute_script(connection, "DROP TABLE perpetuals_ohlcv")
