@@ -1,7 +1,7 @@
 """Check what a table of the lake holds, write the findings as CSV, and sum them up."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,15 @@ class QualityReport:
     ok: bool
     lines: tuple[Line, ...]
     files: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """One instrument: its rows, and the findings of every check made, by its name in `REPORTS`."""
+
+    instrument: str
+    rows: int
+    findings: Mapping[str, pl.DataFrame]
 
 
 def check_lake(
@@ -135,20 +144,40 @@ def check_quality(  # noqa: PLR0913  the options of one command
     LakeError
         A report cannot be written.
     """
+    examined = (
+        _examine(
+            candles.filter(pl.col("instrument") == instrument).collect(),
+            finders(resolution, outages, gap_minutes, tick_sizes.get(instrument)),
+        )
+        for instrument in _instruments(candles)
+    )
+    return write_reports(examined, table=table, out_dir=out_dir)
+
+
+def write_reports(examined: Iterable[Examined], *, table: str, out_dir: Path) -> QualityReport:
+    """Write what was found as one CSV file per check, and sum it up.
+
+    Raises
+    ------
+    LakeError
+        A report cannot be written.
+    """
     lines: list[Line] = []
     found: dict[str, list[pl.DataFrame]] = {check: [] for check in REPORTS}
-    for instrument in _instruments(candles):
-        frame = candles.filter(pl.col("instrument") == instrument).collect()
-        finders = _finders(resolution, outages, gap_minutes, tick_sizes.get(instrument))
-        if "close" not in frame.columns:
-            finders = {"gaps": partial(finders["gaps"], describes_past=True)}
-        for check, find in finders.items():
-            findings = find(frame)
-            lines.append(_line(check, instrument, rows=len(frame), findings=findings))
-            found[check].append(_listed(check, instrument, findings))
+    for one in examined:
+        for check, findings in one.findings.items():
+            lines.append(_line(check, one.instrument, rows=one.rows, findings=findings))
+            found[check].append(_listed(check, one.instrument, findings))
     ok = bool(lines) and not any(line.unexplained for line in lines)
     files = tuple(map(str, _write(found, out_dir)))
     return QualityReport(table=table, ok=ok, lines=tuple(lines), files=files)
+
+
+def _examine(frame: pl.DataFrame, find: Mapping[str, Callable[..., pl.DataFrame]]) -> Examined:
+    if "close" not in frame.columns:
+        find = {"gaps": partial(find["gaps"], describes_past=True)}
+    findings = {check: find_in(frame) for check, find_in in find.items()}
+    return Examined(instrument=frame["instrument"][0], rows=len(frame), findings=findings)
 
 
 def _instruments(rows: pl.LazyFrame) -> list[str]:
@@ -156,7 +185,7 @@ def _instruments(rows: pl.LazyFrame) -> list[str]:
     return sorted(names)
 
 
-def _finders(
+def finders(
     resolution: str, outages: Sequence[Outage], gap_minutes: float, tick_size: float | None
 ) -> dict[str, Callable[..., pl.DataFrame]]:
     """Return the function of every check, its thresholds and reviewed files filled in."""

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars as pl
 from validators.errors import ReviewedFileError
 
 REVIEWED = Path(__file__).with_name("tick_sizes.toml")
+BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,21 @@ def tick_at(instrument: str, tick_sizes: Iterable[TickSize], *, default: float |
         if reviewed.instrument == instrument:
             tick = pl.when(_is_during(reviewed)).then(pl.lit(reviewed.tick)).otherwise(tick)
     return tick.alias("tick")
+
+
+def tick_spans(
+    instrument: str, tick_sizes: Iterable[TickSize], *, default: float | None
+) -> list[tuple[datetime, datetime, float | None]]:
+    """Return the ticks of an instrument [quote] as spans [start, end) that cover all time, UTC.
+
+    Parameters are those of `tick_at`, which says the same of single rows.
+    """
+    reviewed = [tick_size for tick_size in tick_sizes if tick_size.instrument == instrument]
+    edges = {time for one in reviewed for time in (one.start, one.end) if time is not None}
+    starts = [BEGINNING, *sorted(edges)]
+    frame = pl.DataFrame({"timestamp": starts}, schema={"timestamp": pl.Datetime("us", "UTC")})
+    ticks = frame.select(tick_at(instrument, reviewed, default=default))["tick"].to_list()
+    return list(zip(starts, [*starts[1:], END], ticks, strict=True))
 
 
 def is_on_tick(price: str, tick: str = "tick") -> pl.Expr:

@@ -20,6 +20,13 @@ from etl.commands.options import (
 app = typer.Typer()
 
 
+class Source(StrEnum):
+    """Where a table lies."""
+
+    lake = "lake"
+    db = "db"
+
+
 class Format(StrEnum):
     """How a query's answer is written."""
 
@@ -47,7 +54,7 @@ def status(context: typer.Context, dataset: DatasetName = None, as_json: AsJson 
 def quality(
     context: typer.Context,
     table: Annotated[str, typer.Option(help="Dataset to check.")] = "perpetuals_ohlcv",
-    source: Annotated[str, typer.Option("--from", help="Where it lies: lake.")] = "lake",
+    source: Annotated[Source, typer.Option("--from", help="Where it lies.")] = Source.lake,
     gap_minutes: Annotated[float, typer.Option(help="Longest gap that is no finding.")] = 5.0,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the reports; default: reports/TABLE.")
@@ -58,15 +65,15 @@ def quality(
 
     Example: deribit-lake quality --table perpetuals_ohlcv --gap-minutes 5
     """
-    from etl.errors import UsageError
     from etl.quality import check_lake, summary
 
-    if source != "lake":
-        message = f"--from {source!r}: expected lake"
-        raise UsageError(message)
-    found = check_lake(
-        settings_of(context), table, gap_minutes=gap_minutes, out_dir=out or Path("reports") / table
-    )
+    settings, out_dir = settings_of(context), out or Path("reports") / table
+    if source is Source.db:
+        from etl.quality_database import check_database
+
+        found = check_database(settings, table, gap_minutes=gap_minutes, out_dir=out_dir)
+    else:
+        found = check_lake(settings, table, gap_minutes=gap_minutes, out_dir=out_dir)
     if as_json:
         print_json(found)
     else:

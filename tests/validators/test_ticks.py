@@ -1,10 +1,11 @@
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import polars as pl
 import pytest
 
 from validators.errors import ReviewedFileError
-from validators.ticks import is_on_tick, load_tick_sizes, tick_at
+from validators.ticks import BEGINNING, END, is_on_tick, load_tick_sizes, tick_at, tick_spans
 
 
 def tick(instrument, time, default=None):
@@ -61,3 +62,15 @@ def test_a_file_that_makes_no_sense_is_named(tmp_path, text, message):
 
     with pytest.raises(ReviewedFileError, match=message):
         load_tick_sizes(path)
+
+
+def test_the_spans_of_a_tick_cover_all_time_and_say_what_single_rows_do():
+    spans = tick_spans("BTC-PERPETUAL", load_tick_sizes(), default=None)
+
+    assert [tick for _, _, tick in spans] == [0.5, 0.25, 0.5]
+    assert (spans[0][0], spans[-1][1]) == (BEGINNING, END)
+    assert all(end == start for (_, end, _), (start, _, _) in pairwise(spans))
+
+
+def test_an_instrument_not_reviewed_has_one_span():
+    assert tick_spans("X-PERPETUAL", load_tick_sizes(), default=0.1) == [(BEGINNING, END, 0.1)]

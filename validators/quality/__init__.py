@@ -9,8 +9,8 @@ columns when there are none. `status` tells what a finding means:
 """
 
 from validators.quality.fillers import find_fillers
-from validators.quality.gaps import find_gaps
+from validators.quality.gaps import explain_holes, find_gaps
 from validators.quality.outliers import find_outliers
 from validators.quality.sanity import find_faults
 
-__all__ = ["find_faults", "find_fillers", "find_gaps", "find_outliers"]
+__all__ = ["explain_holes", "find_faults", "find_fillers", "find_gaps", "find_outliers"]

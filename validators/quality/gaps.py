@@ -63,6 +63,32 @@ def find_gaps(
         .filter(pl.col("minutes") > longer_than)
         .collect()
     )
+    return explain_holes(
+        holes, resolution=resolution, outages=outages, describes_past=describes_past
+    )
+
+
+def explain_holes(
+    holes: pl.DataFrame,
+    *,
+    resolution: str,
+    outages: Sequence[Outage] = (),
+    describes_past: bool = False,
+) -> pl.DataFrame:
+    """Return holes somebody found, with what explains each.
+
+    Parameters
+    ----------
+    holes : DataFrame, columns instrument, start, end and minutes
+        What is missing, as in `SCHEMA`.
+    resolution, outages, describes_past
+        As in `find_gaps`.
+
+    Returns
+    -------
+    DataFrame
+        `SCHEMA`, in the order of `holes`; status `documented` or `unexplained`.
+    """
     shift_ms = RESOLUTIONS[resolution] * MINUTE_MS if describes_past else 0
     sources = [_source(hole, outages, shift_ms=shift_ms) for hole in _windows_ms(holes)]
     return holes.with_columns(
