@@ -84,6 +84,7 @@ def load(
     ]
     with database_errors(), connect(settings) as connection:
         check_schema(connection)
+        _allow_compressed(connection)
         with _only_loader(connection):
             held = _held(connection)
             for partition, _ in chosen:
@@ -267,6 +268,15 @@ def _strangers(
         )
         if dataset in datasets and (dataset, instrument, year) not in known
     ]
+
+
+def _allow_compressed(connection: Connection) -> None:
+    """Let a revision decompress as many rows as it meets, where the server compresses at all."""
+    with _transaction(connection), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config(name, '0', false) FROM pg_settings "
+            "WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
+        )
 
 
 @contextmanager
