@@ -3,18 +3,25 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from etl import packages
 from etl.datasets import FUNDING, candles_dataset
+from etl.server import down, up
 from tests import pages
 from tests.exchange.running import running
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BIN = Path(sys.executable).parent
+DATABASE = re.compile(
+    r"deribit-lake (db|load|reload|verify-db)|--load|--from db|just (db|load|psql)"
+)
 FULL_HISTORY = re.compile(r"2016-12-01|backfill \w+$", re.MULTILINE)  # a minute without limits
+MARKS = ((pytest.mark.slow, FULL_HISTORY), (pytest.mark.database, DATABASE))
 
 
 def blocks(language):
@@ -26,7 +33,7 @@ def blocks(language):
             yield pytest.param(
                 found[1],
                 id=f"{page.name}:{line}",
-                marks=[pytest.mark.slow] if FULL_HISTORY.search(found[1]) else [],
+                marks=[mark for mark, words in MARKS if words.search(found[1])],
             )
 
 
@@ -78,9 +85,35 @@ def run(script, folder, environment):
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def database_folder(reader):
+    """Return the folder of a server that holds what the reader's lake holds."""
+    reason = None if packages.is_unpacked() else packages.obtainable()
+    if reason is not None:
+        told = f"no TimescaleDB ({reason}); Debian's packages would do"
+        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+    home, environment = reader
+    with tempfile.TemporaryDirectory(prefix="deribit-lake-docs-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # the server's user passes through
+        up(folder / "db", durable=False)
+        run("deribit-lake db init", home, environment | {"DERIBIT_LAKE_DB_DIR": f"{folder}/db"})
+        yield folder / "db"
+        down(folder / "db")
+
+
+@pytest.fixture
+def read_with_database(read, database_folder):
+    up(database_folder, durable=False)
+    own = f"export DERIBIT_LAKE_DB_DIR={database_folder}\n"
+    read(f"{own}deribit-lake reload")
+    return lambda script: read(own + script)
+
+
 @pytest.mark.parametrize("script", [b for b in blocks("sh") if "pip install" not in b.values[0]])
-def test_every_shell_block_of_the_docs_runs(read, script):
-    read(script)
+def test_every_shell_block_of_the_docs_runs(request, script):
+    fixture = "read_with_database" if DATABASE.search(script) else "read"
+    request.getfixturevalue(fixture)(script)
 
 
 @pytest.mark.parametrize("script", list(blocks("python")))
