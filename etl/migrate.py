@@ -68,8 +68,11 @@ def policies_in_force(connection: Connection) -> str:
     """Return one line on compression and aggregates: which the edition of the server allows."""
     edition = server_facts(connection).edition
     if edition == "timescale":
-        return "timescale edition: compression after 60 days, continuous aggregates, no retention"
-    return f"{edition} edition: no compression; perpetuals_1h, _1d, _1d_0800 are plain views"
+        return (
+            "timescale edition: perpetuals_1h and perpetuals_1d are continuous aggregates; "
+            "chunks older than 60 days are compressed; nothing is dropped"
+        )
+    return f"{edition} edition: perpetuals_1h and perpetuals_1d are plain views; no compression"
 
 
 def _bring_up(connection: Connection, folder: Path) -> list[str]:

@@ -16,10 +16,7 @@ BEGIN
     FOR resampled IN
         SELECT * FROM (VALUES
             ('perpetuals_1h', 'time_bucket(INTERVAL ''1 hour'', timestamp)', 'hourly'),
-            ('perpetuals_1d', 'time_bucket(INTERVAL ''1 day'', timestamp)', 'daily, from 00:00 UTC'),
-            ('perpetuals_1d_0800',
-             'time_bucket(INTERVAL ''1 day'', timestamp, TIMESTAMPTZ ''2000-01-01 08:00:00+00'')',
-             'daily, from 08:00 UTC')
+            ('perpetuals_1d', 'time_bucket(INTERVAL ''1 day'', timestamp)', 'daily, from 00:00 UTC')
         ) AS views (name, bucket, title)
     LOOP
         body := format(
@@ -41,7 +38,7 @@ BEGIN
             EXECUTE format('CREATE OR REPLACE VIEW public.%I AS %s', resampled.name, body);
         ELSE
             IF kind = 'view' THEN
-                EXECUTE format('DROP VIEW public.%I', resampled.name);
+                EXECUTE format('DROP VIEW public.%I CASCADE', resampled.name);
             END IF;
             IF kind <> 'aggregate' THEN
                 EXECUTE format(
@@ -81,3 +78,19 @@ BEGIN
     END IF;
 END
 $$;
+
+-- The exchange's day, from hours: aggregates with an origin of their own need TimescaleDB 2.16.
+CREATE OR REPLACE VIEW public.perpetuals_1d_0800 AS
+SELECT
+    time_bucket(INTERVAL '1 day', timestamp, TIMESTAMPTZ '2000-01-01 08:00:00+00') AS timestamp,
+    instrument,
+    first(open, timestamp) AS open,
+    max(high) AS high,
+    min(low) AS low,
+    last(close, timestamp) AS close,
+    sum(volume) AS volume,
+    sum(cost) AS cost,
+    sum(minutes)::bigint AS minutes
+FROM public.perpetuals_1h
+GROUP BY 1, 2;
+COMMENT ON VIEW public.perpetuals_1d_0800 IS 'Candles of perpetuals, daily, from 08:00 UTC';

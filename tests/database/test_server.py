@@ -15,7 +15,6 @@ from etl.config import Settings
 from etl.connection import connect, execute_script, fetch
 from etl.errors import LocalServerError, UnreachableError
 
-
 pytestmark = pytest.mark.usefixtures("programs")
 
 
