@@ -77,7 +77,7 @@ def test_minutes_are_resampled_by_hand(lake, view, expected):
     sql = f"""
         SELECT strftime(timestamp, '%d %H'), open, close, minutes, high, low, volume, cost
         FROM perpetuals_{view} WHERE instrument = '{BTC}' ORDER BY timestamp
-    """  # noqa: S608  (a parameter of this test)
+    """
 
     found = rows(lake, sql)
 
