@@ -47,9 +47,10 @@ def clean_table(lake: Lake, partition: Partition, record: Record) -> pa.Table:
 
 def months_of(table: pa.Table) -> dict[date, pa.Table]:
     """Return the rows by the first day of their month; the table is sorted by time, in UTC."""
-    ticks = table["timestamp"].to_numpy().astype("datetime64[us]")
-    months = ticks.astype("datetime64[M]")
-    starts = np.flatnonzero(np.concatenate([[True], months[1:] != months[:-1]]))[: len(months)]
+    months = table["timestamp"].to_numpy().astype("datetime64[M]")
+    if not months.size:
+        return {}
+    starts = np.flatnonzero(np.concatenate([[True], months[1:] != months[:-1]]))
     ends = [*starts[1:], len(months)]
     return {
         months[start].astype(date): table.slice(start, end - start)

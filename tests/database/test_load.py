@@ -153,6 +153,17 @@ def test_after_a_part_the_rest_is_loaded_too(settings):
     assert verify_database(settings) == (MINUTES, [])
 
 
+def test_a_database_that_lacks_a_year_differs_in_every_month_of_it(settings):
+    bring(settings)
+    run(settings, "DELETE FROM perpetuals_ohlcv WHERE timestamp >= '2025-01-01Z' RETURNING 1")
+    differences = verify_database(settings)[1]
+
+    assert [(one.month, one.database) for one in differences] == [
+        ("2025-01", "no rows"),
+        ("2025-02", "no rows"),
+    ]
+
+
 def test_a_reload_starts_from_nothing(settings):
     bring(settings)
     empty(settings)
