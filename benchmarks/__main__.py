@@ -7,6 +7,7 @@ from pathlib import Path
 
 ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 TABLES = {
+    "backfill": {},
     "replay": ONE_CORE,
     "contract": ONE_CORE,
     "query": {},

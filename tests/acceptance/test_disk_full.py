@@ -19,8 +19,9 @@ def can_mount():
 
 
 FILLS_UP = """
-    (until [ "$(ls $DISK/lake/raw/*/*/*/*/*.parquet | wc -l)" -ge $PAGES ]
-     do sleep 0.02; done 2>/dev/null; cat /dev/zero > $DISK/hog 2>/dev/null) &
+    (for _ in $(seq 1000)
+     do [ "$(ls $DISK/lake/raw/*/*/*/*/*.parquet | wc -l)" -ge $PAGES ] && break; sleep 0.02
+     done 2>/dev/null; cat /dev/zero > $DISK/hog 2>/dev/null) &
     $BACKFILL; echo "backfill $?"; wait; $VERIFY; echo "verify $?"; rm $DISK/hog
     $BACKFILL; echo "backfill $?"; $VERIFY; echo "verify $?"
 """
@@ -30,7 +31,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("pages", [1, 20, 50])
+@pytest.mark.parametrize("pages", [1, 10, 25])  # before 32, when they are merged
 def test_a_disk_that_fills_up_in_mid_run_harms_nothing(tmp_path, pages):
     ran = on_a_small_disk(tmp_path, "30m", FILLS_UP, PAGES=str(pages))
 
