@@ -7,7 +7,7 @@
 -- The key begins with the instrument: half as many bytes as (timestamp, instrument) beside an
 -- index on instrument, and twice as fast to load. Instruments compare by their bytes, as in the
 -- lake, whatever the server's language. Prices are above zero and candles are consistent because
--- the lake's contract says so; checks here would say it twice (docs/database.md has their price).
+-- the lake's contract says so; checks here would say it twice.
 
 CREATE EXTENSION IF NOT EXISTS timescaledb;
 
