@@ -10,7 +10,7 @@ import numpy as np
 from quant.kernels.compilation import inlined, kernel, wide_vectors
 from quant.kernels.elementary import INV_SQRT_2PI, exp, log_ratio, mills_pair
 from quant.kernels.normalised import is_ordinary
-from quant.kernels.rows import check_out, check_rows, over_threads
+from quant.kernels.rows import Bools, Floats, check_out, check_rows, over_threads
 
 _DAYS = 365.0
 _PER_CENT = 0.01
@@ -18,7 +18,16 @@ _OUTPUTS = 6
 _BLOCK = 512  # rows whose results stay in the first cache
 
 
-def price_and_greeks(forward, strike, tenor, iv, is_call, *, threads=1, out=None):  # noqa: PLR0913
+def price_and_greeks(  # noqa: PLR0913
+    forward: Floats,
+    strike: Floats,
+    tenor: Floats,
+    iv: Floats,
+    is_call: Bools,
+    *,
+    threads: int = 1,
+    out: Floats | None = None,
+) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
     r"""Price and five Greeks of European options, undiscounted.
 
     Parameters
@@ -75,10 +84,13 @@ def price_and_greeks(forward, strike, tenor, iv, is_call, *, threads=1, out=None
     n = rows[0].shape[0]
     out = np.empty((_OUTPUTS, n)) if out is None else check_out(out, (_OUTPUTS, n))
     over_threads(_price_and_greeks, (*rows, out), n, threads)
-    return tuple(out)
+    value, delta, gamma, vega, theta, rho = out
+    return value, delta, gamma, vega, theta, rho
 
 
-def price(forward, strike, tenor, iv, is_call, *, threads=1):
+def price(
+    forward: Floats, strike: Floats, tenor: Floats, iv: Floats, is_call: Bools, *, threads: int = 1
+) -> Floats:
     """Price of European options, undiscounted.
 
     Parameters
@@ -113,7 +125,9 @@ def price(forward, strike, tenor, iv, is_call, *, threads=1):
     return out
 
 
-def vanna_and_volga(forward, strike, tenor, iv, *, threads=1):
+def vanna_and_volga(
+    forward: Floats, strike: Floats, tenor: Floats, iv: Floats, *, threads: int = 1
+) -> tuple[Floats, Floats]:
     r"""Second derivatives by the volatility, the same for calls and puts.
 
     Parameters
@@ -144,7 +158,8 @@ def vanna_and_volga(forward, strike, tenor, iv, *, threads=1):
     n = rows[0].shape[0]
     out = np.empty((2, n))
     over_threads(_vanna_and_volga, (*rows, out), n, threads)
-    return tuple(out)
+    vanna, volga = out
+    return vanna, volga
 
 
 @kernel

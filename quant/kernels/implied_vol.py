@@ -6,6 +6,7 @@ rows without an answer, go one by one through `implied_vol_search`.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quant.kernels.compilation import inlined, kernel, wide_vectors
 from quant.kernels.elementary import INV_SQRT_2PI, log_ratio
@@ -21,7 +22,7 @@ from quant.kernels.normalised import (
     time_value,
     value_over_vega_series,
 )
-from quant.kernels.rows import check_rows, over_threads
+from quant.kernels.rows import Bools, Floats, check_rows, over_threads
 from quant.kernels.status import OK
 
 _LARGEST_STEP = 3e-4  # its fifth power is a hundredth of a unit
@@ -29,7 +30,15 @@ _SMALLEST_VALUE = 1e-280
 _BLOCK = 1024  # rows that are still in the cache when the second loop comes by
 
 
-def implied_vol(price, forward, strike, tenor, is_call, *, threads=1):
+def implied_vol(
+    price: Floats,
+    forward: Floats,
+    strike: Floats,
+    tenor: Floats,
+    is_call: Bools,
+    *,
+    threads: int = 1,
+) -> tuple[Floats, NDArray[np.uint8]]:
     r"""Implied volatility of undiscounted European options under Black-76.
 
     Parameters

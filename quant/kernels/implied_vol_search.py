@@ -29,6 +29,7 @@ _MOST_STEPS = 100
 _LAST_STEP = 1e-4  # what a step this small leaves is far below one unit
 _LN2 = 0.6931471805599453
 _FAR = 0.1
+_MILLS_START = -1.0
 _SMALLEST_NORMAL = 1e-307
 _SMALLEST_PRECISE = 1e-280
 _LIFT = 600  # power of two that brings the smallest price back to full precision
@@ -80,16 +81,9 @@ def _classify(price, forward, strike, tenor, is_call):
 
 @inlined
 def _bracketed(s, target, lift, is_above, root, moneyness):
-    """Total standard deviation whose value, or gap, is the target.
-
-    Above half the maximum the solution lies beyond the inflection, where h = t; below it, before
-    h - t = -1, the end of the Mills ratio's reach.
-    """
-    inflection = math.sqrt(2.0 * moneyness)
-    low = inflection if is_above else 0.0
-    # no double lies between the maximum and a price at the upper end
-    high = 80.0 + 4.0 * inflection if is_above else 1.0 + math.sqrt(1.0 + 2.0 * moneyness)
-    s = min(s, 0.9 * high)
+    """Total standard deviation whose value, or gap, is the target."""
+    low, high = _bracket(target, lift, is_above, root, moneyness)
+    s = min(max(s, low), high)
     for _ in range(_MOST_STEPS):
         if s < 2.0 * SERIES_HALF_STDEV and moneyness < SERIES_MONEYNESS and not is_above:
             step, newton = _near_step(s, target, lift, root, moneyness)
@@ -99,14 +93,36 @@ def _bracketed(s, target, lift, is_above, root, moneyness):
             return 0.0
         if abs(newton) < _LAST_STEP:
             return s + s * step
-        # far off the series means nothing, and ln(price) is close to straight in ln(s)
-        proposal = s + s * step if abs(newton) < _FAR else s * math.exp(min(newton, 1.0))
         if newton > 0.0:
             low = s
         else:
             high = s
-        s = proposal if low < proposal < high else 0.5 * (low + high)
+        # far off the series means nothing, and ln(price) is close to straight in ln(s)
+        proposal = s + s * step if abs(newton) < _FAR else s * math.exp(min(newton, 1.0))
+        s = proposal if low < proposal < high else _middle(low, high)
     return s
+
+
+@inlined
+def _bracket(target, lift, is_above, root, moneyness):
+    """Return the standard deviations between which the solution lies."""
+    inflection = math.sqrt(2.0 * moneyness)  # where h = t; above half the maximum lies beyond it
+    if is_above:
+        # no double lies between the maximum and a price at the upper end
+        return inflection, 80.0 + 4.0 * inflection
+    # Below it Y(h - t) - Y(h + t) is at most Y(0), so that h**2 / 2 is at most -ln(2 target).
+    most = lift * _LN2 - log_ratio(2.0 * target, root)
+    low = inflection
+    if most > 0.0:
+        low = min(inflection, moneyness / math.sqrt(2.0 * most))
+    # h - t = -1 at the upper end, where the Mills ratio starts; half the maximum lies well before
+    return 0.999 * low, 0.999 * (1.0 + math.sqrt(1.0 + 2.0 * moneyness))
+
+
+@inlined
+def _middle(low, high):
+    """Return the geometric mean, or a half while nothing but zero bounds from below."""
+    return math.sqrt(low * high) if low > 0.0 else 0.5 * high
 
 
 @inlined
@@ -144,7 +160,8 @@ def far_step(s, target, lift, is_above, root, moneyness):
     step : float64
         (wanted s - s) / s, to fifth order [1].
     newton : float64
-        The same to second order [1]. Where this is small, so is the error of `step`.
+        The same to second order [1]. Where this is small, so is the error of `step`; NaN where a
+        Mills ratio is out of reach.
     """
     inverse = 1.0 / s
     h = moneyness * inverse
@@ -153,4 +170,5 @@ def far_step(s, target, lift, is_above, root, moneyness):
     ratio = mills(sign * (h - t)) - sign * mills(h + t)
     error = log_ratio(target, root * INV_SQRT_2PI * ratio) + half_square(h, t) - lift * _LN2
     ratio = sign * ratio * inverse
-    return relative_step(error, ratio, h, t), error * ratio
+    newton = error * ratio if sign * (h - t) >= _MILLS_START else np.nan
+    return relative_step(error, ratio, h, t), newton

@@ -1,15 +1,20 @@
 """What every kernel does with its arrays: check that they are rows, and share them out."""
 
 import itertools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 _ROWS_WORTH_A_THREAD = 16_384
 
 
-def check_rows(numbers, is_call=None):
+def check_rows(numbers: dict[str, Floats], is_call: Bools | None = None) -> tuple[Any, ...]:
     """Return contiguous arrays of the same length.
 
     Parameters
@@ -47,13 +52,13 @@ def check_rows(numbers, is_call=None):
     return tuple(np.ascontiguousarray(column) for _, column, _ in wanted)
 
 
-def _say(column):
+def _say(column: object) -> str:
     if isinstance(column, np.ndarray):
         return f"{column.dtype} of shape {column.shape}"
     return type(column).__name__
 
 
-def check_out(out, shape):
+def check_out(out: Floats, shape: tuple[int, ...]) -> Floats:
     """Return the array results go to.
 
     Parameters
@@ -77,7 +82,9 @@ def check_out(out, shape):
     return out
 
 
-def over_threads(kernel, arrays, rows, threads):
+def over_threads(
+    kernel: Callable[..., None], arrays: tuple[Any, ...], rows: int, threads: int
+) -> None:
     """Run a kernel over slices of arrays, one for each thread.
 
     Parameters
