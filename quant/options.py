@@ -40,10 +40,9 @@ def check_quotes(quotes: pl.DataFrame, numbers: tuple[str, ...], words: tuple[st
             message = f"{name}: expected numbers, got {quotes.schema[name]}"
             raise ValueError(message)
     for name in words:
-        known = quotes[name].cast(pl.String).is_in(_WORDS[name])
-        if not known.all():
-            found = quotes[name].filter(known.not_())[0]
-            message = f"{name} is {found!r}: expected {' or '.join(_WORDS[name])}"
+        unknown = set(quotes[name].unique().cast(pl.String)) - {*_WORDS[name], None}
+        if unknown:
+            message = f"{name} is {min(unknown)!r}: expected {' or '.join(_WORDS[name])}"
             raise ValueError(message)
 
 
