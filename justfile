@@ -136,7 +136,7 @@ test *options:
 test-all *options:
     {{ in_env }} pytest -m "not live" "$@"
 
-# Tables of speed and size: just bench [replay query contract command exchange]
+# Tables of speed and size: just bench [replay query contract command exchange quant]
 [group('work')]
 bench *tables:
     @{{ python }} -m benchmarks "$@"
@@ -156,6 +156,11 @@ docs:
 [group('work')]
 picture:
     {{ python }} -m tests.picture
+
+# The error plots of docs/quant.md
+[group('work')]
+picture-quant:
+    {{ python }} -m tests.quant.picture
 
 # Pin every dependency anew: just lock --upgrade, just lock --upgrade-package polars
 [group('work')]

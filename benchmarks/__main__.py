@@ -14,6 +14,8 @@ TABLES = {
     "load": {},
     "command": {},
     "exchange": {},
+    "quant": ONE_CORE,
+    "quant_start": {},
 }
 
 
