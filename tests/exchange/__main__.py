@@ -6,7 +6,7 @@ import time
 
 from tests.exchange.faults import Faults, named
 from tests.exchange.incidents import milliseconds
-from tests.exchange.instruments import INSTRUMENTS
+from tests.exchange.instruments import PERPETUALS
 from tests.exchange.limits import Limits
 from tests.exchange.listener import listen
 from tests.exchange.market import Market
@@ -77,7 +77,7 @@ def _moment(text: str) -> int:
     except ValueError:
         message = f"{text!r} is not a moment like 2025-10-18T00:00:00Z"
         raise argparse.ArgumentTypeError(message) from None
-    if not INSTRUMENTS[0].creation_ms < moment < EPOCH_MS + HOURS * HOUR_MS:
+    if not PERPETUALS[0].creation_ms < moment < EPOCH_MS + HOURS * HOUR_MS:
         message = f"{text} is before the first instrument or after the market's last year"
         raise argparse.ArgumentTypeError(message)
     return moment

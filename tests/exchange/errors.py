@@ -12,11 +12,13 @@ MESSAGES = {
     -32601: "Method not found",
     -32600: "request entity too large",
     10028: "too_many_requests",
+    10031: "invalid_args_for_instrument",
     10041: "settlement_in_progress",
     11029: "invalid_arguments",
     11051: "system_maintenance",
     11094: "internal_server_error",
     13009: "unauthorized",
+    13019: "orderbook_closed",
     13020: "not_found",
 }
 

@@ -60,12 +60,17 @@ class Funding:
 def funding_of(seed: int, instrument: Instrument, path: Path) -> Funding:
     """Return the whole funding history of an instrument."""
     hours = np.arange(HOURS + 1, dtype=np.uint64)
-    premium = 1.2e-4 * _smooth(noise.key(seed, instrument.name, "premium"), hours, 4)
+    premium = premium_of(seed, instrument.name, hours)
     index = np.round(noise.exponential(path.log_price - premium), 2)
     moments = EPOCH_MS + np.arange(HOURS + 1) * HOUR_MS
     charged = (moments > FUNDING_START_MS) & (moments > instrument.creation_ms)
     one_hour = np.where(charged, _interest(_pressure(seed, instrument, hours)), 0.0)
     return Funding(index, premium, one_hour, _eight_hours(seed, instrument, one_hour))
+
+
+def premium_of(seed: int, perpetual: str, hours: Bits) -> Floats:
+    """Return how far a perpetual stands above its index at some hours since `EPOCH_MS` [1]."""
+    return 1.2e-4 * smooth(noise.key(seed, perpetual, "premium"), hours, 4)
 
 
 def first_hour(instrument: Instrument) -> int:
@@ -99,11 +104,11 @@ def _pressure(seed: int, instrument: Instrument, hours: Bits) -> Floats:
     total = np.zeros(len(hours))
     for span, weight in _SCALES:
         channel = noise.key(seed, instrument.name, f"funding/{span}")
-        total += weight * _smooth(channel, hours, span)
+        total += weight * smooth(channel, hours, span)
     return total
 
 
-def _smooth(channel: np.uint64, hours: Bits, span: int) -> Floats:
+def smooth(channel: np.uint64, hours: Bits, span: int) -> Floats:
     """Return noise of deviation 1 that moves from knot to knot, `span` hours apart."""
     knot, share = hours // np.uint64(span), (hours % np.uint64(span)).astype(float) / span
     here, there = noise.normal(channel, knot), noise.normal(channel, knot + np.uint64(1))

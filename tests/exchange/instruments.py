@@ -1,4 +1,4 @@
-"""The perpetuals this exchange lists: grids, sizes, and the record it sends for each."""
+"""Futures, perpetual and dated: grids, sizes, lives, and the record the exchange sends for each."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ _FINE_GRID = (milliseconds("2019-01-30T08:00"), milliseconds("2019-06-08T08:00")
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A perpetual future.
+    """A future.
 
     Prices are counted in units of ``1 / price_denominator`` [quote currency], amounts in lots
     of one contract (USD on inverse ones, coin on linear ones).
@@ -33,12 +33,29 @@ class Instrument:
     filler_share: float
     typical_lots: float
     smallest_lots: int = field(default=1, kw_only=True)
+    expiration_ms: int = field(default=FOREVER_MS, kw_only=True)
+    settlement_period: str = field(default="perpetual", kw_only=True)
     details: dict[str, Any] = field(repr=False, hash=False, compare=False)
 
     @property
     def first_minute(self) -> int:
         """First Unix minute with a candle."""
         return self.first_trade_ms // 60_000
+
+    @property
+    def end_minute(self) -> int:
+        """First Unix minute without a candle."""
+        return self.expiration_ms // 60_000
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether it never expires."""
+        return self.settlement_period == "perpetual"
+
+    @property
+    def perpetual(self) -> str:
+        """Name of the perpetual on the same index; its own if it is one."""
+        return f"{self.name.split('-')[0]}-PERPETUAL"
 
     @property
     def price_index(self) -> str:
@@ -61,8 +78,9 @@ class Instrument:
             return 1
         return self.tick_units
 
-    def record(self) -> dict[str, Any]:
-        """Return what get_instrument sends."""
+    def record(self, now_ms: int) -> dict[str, Any]:
+        """Return what get_instrument sends at a moment."""
+        is_active = now_ms < self.expiration_ms
         quote = "USD" if self.is_inverse else "USDC"
         style = "reversed" if self.is_inverse else "linear"
         return {
@@ -73,20 +91,20 @@ class Instrument:
             "future_type": style,
             "kind": "future",
             "underlying_type": "crypto",
-            "state": "open",
-            "expiration_timestamp": FOREVER_MS,
+            "state": "open" if is_active else "closed",
+            "expiration_timestamp": self.expiration_ms,
             "contract_size": self.contract_size,
             "min_trade_amount": self.contract_size,
             "instrument_id": self.instrument_id,
             "creation_timestamp": self.creation_ms,
-            "is_active": True,
+            "is_active": is_active,
             "lot_size": 1,
             "tick_size": self.tick_size,
             "settlement_currency": self.settlement_currency,
             "instrument_name": self.name,
             "counter_currency": quote,
             "base_currency": self.base,
-            "settlement_period": "perpetual",
+            "settlement_period": self.settlement_period,
             "base_currency_uuid": CURRENCY_IDS[self.base],
             "quote_currency_uuid": CURRENCY_IDS[quote],
             **_FEES,
@@ -112,7 +130,7 @@ _FEES = {
 
 # The linear ones traded first some time after listing, which real thin contracts do too; that
 # the time is hours to days is an assumption.
-INSTRUMENTS = (
+PERPETUALS = (
     Instrument(
         name="BTC-PERPETUAL",
         instrument_id=210838,
@@ -195,5 +213,3 @@ INSTRUMENTS = (
         },
     ),
 )
-
-BY_NAME = {instrument.name: instrument for instrument in INSTRUMENTS}

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.exchange import incidents, noise
+from tests.exchange.forward import delivery_price
 from tests.exchange.funding import Funding, funding_of, hours_between
-from tests.exchange.instruments import BY_NAME, INSTRUMENTS, Instrument
+from tests.exchange.instruments import PERPETUALS, Instrument
+from tests.exchange.listing import BY_NAME, INSTRUMENTS
 from tests.exchange.path import EPOCH_MS, HOUR_MS, price_path
-from tests.exchange.tape import RESOLUTIONS, BarCache, Tape
+from tests.exchange.tape import RESOLUTIONS, BarCache, Tape, day_of
 from tests.exchange.trades import MINUTE_MS, Bars, Ints
 
 Columns = dict[str, NDArray[np.generic]]
@@ -35,8 +37,8 @@ class World:
 
     def warm(self) -> None:
         """Make all funding histories, so that no request has to wait for one."""
-        for instrument in self.tapes:
-            self.funding(instrument)
+        for instrument in PERPETUALS:
+            self.funding(instrument.name)
 
     def funding(self, instrument: str) -> Funding:
         """Return hourly index prices and funding of an instrument."""
@@ -66,7 +68,12 @@ class Market:
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
-        """Instruments listed by now."""
+        """Instruments that live now."""
+        return tuple(i for i in self.listed if self.now_ms < i.expiration_ms)
+
+    @property
+    def listed(self) -> tuple[Instrument, ...]:
+        """Instruments listed by now, expired ones too."""
         return tuple(i for i in INSTRUMENTS if i.creation_ms <= self.now_ms)
 
     def bars(self, instrument: str, start_ms: int, end_ms: int, resolution: str = "1") -> Bars:
@@ -92,6 +99,7 @@ class Market:
         """Return the ticks [Unix ms] of all minutes the exchange has, without making candles."""
         first = max(-(-start_ms // MINUTE_MS), BY_NAME[instrument].first_minute)
         end = -(-min(end_ms, self.now_ms) // MINUTE_MS)
+        end = min(end, BY_NAME[instrument].end_minute)
         minutes = np.arange(first, max(first, end), dtype=np.int64)
         return minutes[~incidents.is_missing(minutes)] * MINUTE_MS
 
@@ -118,12 +126,21 @@ class Market:
 
     def index_price(self, instrument: str) -> float:
         """Return the index that an instrument follows, now [quote currency]."""
+        instrument = BY_NAME[instrument].perpetual
         fair = self.world.tapes[instrument].log_price(self.now_ms)
         index = noise.exponential(np.array([fair - self.premium(instrument)]))
         return round(float(index[0]), 2)
 
+    def delivery_price(self, perpetual: str, day_ms: int) -> float:
+        """Return what contracts on the index of a perpetual are delivered at [quote currency].
+
+        `day_ms` is the moment of expiry, 08:00 UTC.
+        """
+        path = self.world.tapes[perpetual].path
+        return delivery_price(self.seed, perpetual, path, day_of(day_ms // MINUTE_MS) - 1)
+
     def premium(self, instrument: str) -> float:
-        """Return how far an instrument stands above its index now [1]."""
+        """Return how far a perpetual stands above its index now [1]."""
         hour, into = divmod(self.now_ms - EPOCH_MS, HOUR_MS)
         premium = self.world.funding(instrument).premium
         share = into / HOUR_MS

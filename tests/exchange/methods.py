@@ -1,6 +1,7 @@
 """The public methods: what each one answers, as a function of the market and its parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.exchange import tickers
@@ -8,14 +9,22 @@ from tests.exchange.chart import ChartQuery, chart_query
 from tests.exchange.currencies import CURRENCIES
 from tests.exchange.errors import ApiError
 from tests.exchange.funding import PAGE_ROWS, funding_value, hours_between
-from tests.exchange.instruments import Instrument
+from tests.exchange.instruments import PERPETUALS, Instrument
+from tests.exchange.listing import BY_NAME
 from tests.exchange.market import Market
 from tests.exchange.params import Params
+from tests.exchange.path import EPOCH_MS
 from tests.exchange.tape import RESOLUTIONS
 
 Method = Callable[[Market, Params], Any]
 
 API_VERSION = "1.2.26"
+DAY_MS, EIGHT_HOURS_MS = 86_400_000, 28_800_000
+MOST_DELIVERIES = 1_000
+DELIVERIES_FROM_MS = EPOCH_MS + DAY_MS
+EXPIRED_LATELY_MS = DAY_MS
+"""How long www goes on listing what expired: the documentation says "recently", no more."""
+
 _KINDS = ("future", "option", "spot", "future_combo", "option_combo")
 _LISTED = tuple(currency["currency"] for currency in CURRENCIES)
 _DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
@@ -44,17 +53,30 @@ def get_currencies(_market: Market, _params: Params) -> Any:
 
 
 def get_instruments(market: Market, params: Params) -> Any:
-    """Return instrument records; without a currency all of them, as ccxt asks."""
+    """Return instrument records; without a currency all of them, as ccxt asks.
+
+    `expired` asks for what expired lately instead, and on the history host, with `include_old`,
+    for everything that ever did.
+    """
     currency = params.one_of("currency", (*_LISTED, "any"), "any")
     kind = params.one_of("kind", _KINDS, "future")
-    if params.flag("expired", default=False) or kind != "future":
+    if kind != "future":
         return []
-    return [each.record() for each in _of_currency(market, currency)]
+    found: Sequence[Instrument] = market.instruments
+    if params.flag("expired", default=False):
+        has_all = params.is_history and params.flag("include_old", default=False)
+        since_ms = 0 if has_all else market.now_ms - EXPIRED_LATELY_MS
+        found = [each for each in market.listed if since_ms <= each.expiration_ms <= market.now_ms]
+    return [
+        each.record(market.now_ms)
+        for each in found
+        if currency in ("any", each.settlement_currency)
+    ]
 
 
 def get_instrument(market: Market, params: Params) -> Any:
     """Return one instrument record."""
-    return instrument_of(market, params).record()
+    return instrument_of(market, params).record(market.now_ms)
 
 
 def get_index_price(market: Market, params: Params) -> Any:
@@ -83,33 +105,33 @@ def get_tradingview_chart_data(market: Market, params: Params) -> Any:
 
 def get_funding_rate_history(market: Market, params: Params) -> Any:
     """Return hourly rows after the start up to the end; the newest 744 of too many."""
-    instrument = instrument_of(market, params)
+    instrument = _perpetual_of(market, params)
     hours = hours_between(instrument, *params.window(), now_ms=market.now_ms)
     return market.world.funding(instrument.name).rows(hours[-PAGE_ROWS:])
 
 
 def get_funding_rate_value(market: Market, params: Params) -> Any:
     """Return the funding of a window [1]."""
-    instrument = instrument_of(market, params)
+    instrument = _perpetual_of(market, params)
     hours = hours_between(instrument, *params.window(), now_ms=market.now_ms)
     return funding_value(instrument, market.world.funding(instrument.name), hours)
 
 
 def ticker(market: Market, params: Params) -> Any:
     """Return an instrument's ticker."""
-    return tickers.ticker(market, instrument_of(market, params))
+    return tickers.ticker(market, _living(market, params))
 
 
 def get_order_book(market: Market, params: Params) -> Any:
     """Return an instrument's ticker with its best bids and asks."""
-    instrument = instrument_of(market, params)
+    instrument = _living(market, params)
     depth = int(params.one_of("depth", _DEPTHS, "5"))
     return tickers.order_book(market, instrument, depth)
 
 
 def get_book_summary_by_instrument(market: Market, params: Params) -> Any:
     """Return the summary of one instrument, in a list."""
-    return [tickers.book_summary(market, instrument_of(market, params))]
+    return [tickers.book_summary(market, _living(market, params))]
 
 
 def get_book_summary_by_currency(market: Market, params: Params) -> Any:
@@ -118,6 +140,19 @@ def get_book_summary_by_currency(market: Market, params: Params) -> Any:
     if params.one_of("kind", _KINDS, "future") != "future":
         return []
     return [tickers.book_summary(market, each) for each in _of_currency(market, currency)]
+
+
+def get_delivery_prices(market: Market, params: Params) -> Any:
+    """Return the delivery prices of an index, the newest first, a page at a time."""
+    name = params.text("index_name")
+    perpetual = next((each for each in PERPETUALS if each.price_index == name), None)
+    if perpetual is None:
+        raise ApiError(-32602, "unknown index", "index_name")
+    offset, count = params.integer("offset", 0), min(params.integer("count", 10), MOST_DELIVERIES)
+    first, last = DELIVERIES_FROM_MS // DAY_MS, (market.now_ms - EIGHT_HOURS_MS) // DAY_MS
+    days = range(last - offset, max(last - offset - count, first - 1), -1)
+    return {"data": [_delivery(market, perpetual, day) for day in days],
+            "records_total": last - first + 1}  # fmt: skip
 
 
 METHODS: dict[str, Method] = {
@@ -132,6 +167,7 @@ METHODS: dict[str, Method] = {
         get_index_price,
         get_index_price_names,
         get_tradingview_chart_data,
+        get_delivery_prices,
         get_funding_rate_history,
         get_funding_rate_value,
         ticker,
@@ -142,6 +178,19 @@ METHODS: dict[str, Method] = {
 }
 
 
+# What the history host serves; everything else is www's.
+ON_HISTORY = {
+    f"public/{method.__name__}"
+    for method in (get_instruments, get_instrument, get_tradingview_chart_data)
+}
+
+
+def _delivery(market: Market, perpetual: Instrument, day: int) -> dict[str, Any]:
+    moment = day * DAY_MS + EIGHT_HOURS_MS
+    date = datetime.fromtimestamp(moment / 1000, UTC).date().isoformat()
+    return {"date": date, "delivery_price": market.delivery_price(perpetual.name, moment)}
+
+
 def chart_of(market: Market, params: Params) -> ChartQuery:
     """Return which bars a call asks for."""
     instrument = instrument_of(market, params)
@@ -150,12 +199,26 @@ def chart_of(market: Market, params: Params) -> ChartQuery:
 
 
 def instrument_of(market: Market, params: Params) -> Instrument:
-    """Return the instrument a call names."""
+    """Return the instrument a call names, expired or not."""
     name = params.text("instrument_name")
-    for instrument in market.instruments:
-        if instrument.name == name:
-            return instrument
-    raise ApiError(13020, f"no instrument {name}", "instrument_name")
+    instrument = BY_NAME.get(name)
+    if instrument is None or instrument.creation_ms > market.now_ms:
+        raise ApiError(13020, f"no instrument {name}", "instrument_name")
+    return instrument
+
+
+def _living(market: Market, params: Params) -> Instrument:
+    instrument = instrument_of(market, params)
+    if instrument.expiration_ms <= market.now_ms:
+        raise ApiError(13019)  # orderbook_closed
+    return instrument
+
+
+def _perpetual_of(market: Market, params: Params) -> Instrument:
+    instrument = instrument_of(market, params)
+    if not instrument.is_perpetual:
+        raise ApiError(10031)  # invalid_args_for_instrument
+    return instrument
 
 
 def _of_currency(market: Market, currency: str) -> list[Instrument]:

@@ -12,8 +12,9 @@ _REQUIRED = object()
 class Params:
     """Parameters of one call; each method takes out what it knows, in the type it needs."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], *, is_history: bool = False) -> None:
         self._values = values
+        self.is_history = is_history
 
     def text(self, name: str) -> str:
         """Return a string."""

@@ -1,6 +1,6 @@
 """JSON-RPC 2.0 as Deribit speaks it over HTTP: calls in, envelopes out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -18,17 +18,19 @@ class Call:
     method: str
     params: dict[str, Any]
     id: Any = None
+    is_history: bool = False
 
 
 async def read_call(request: Request) -> Call:
     """Return the call of a GET query string or a POST body."""
     path = request.path_params.get("method", "")
+    is_history = request.url.path.startswith("/history/")
     if request.method == "GET":
         params = dict(request.query_params)
         given = params.pop("id", None)
         number = int(given) if given and given.lstrip("-").isdecimal() else given
-        return Call(path, params, number)
-    return _parse(await request.body(), path)
+        return Call(path, params, number, is_history)
+    return replace(_parse(await request.body(), path), is_history=is_history)
 
 
 def envelope(call: Call, answer: dict[str, Any], *, us_in: int, us_out: int) -> bytes:

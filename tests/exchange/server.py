@@ -15,7 +15,7 @@ from tests.exchange.errors import ApiError
 from tests.exchange.faults import PAGE_METHODS, Fault, Faults
 from tests.exchange.limits import Connections, Limits
 from tests.exchange.market import Market
-from tests.exchange.methods import METHODS, chart_of
+from tests.exchange.methods import METHODS, ON_HISTORY, chart_of
 from tests.exchange.params import Params
 from tests.exchange.path import HOUR_MS
 from tests.exchange.responses import CutResponse, bad_gateway
@@ -80,7 +80,7 @@ class Exchange:
             raise ApiError(TOO_MANY_REQUESTS)
 
     async def _answer(self, call: Call, us_in: int) -> Response:
-        if call.method not in METHODS:
+        if call.method not in (ON_HISTORY if call.is_history else METHODS):
             raise ApiError(13009 if call.method.startswith("private/") else -32601)
         fault = self.faults.meet(call.method, call.params)
         if fault and fault.name in _FAILURES:
@@ -97,13 +97,17 @@ class Exchange:
         market = self.market.at(self.now_us() // 1000)
         params = call.params
         if fault and fault.name == "shifted":
-            METHODS[call.method](market, Params(params))  # a wrong call stays an error
+            METHODS[call.method](market, self._params(call, params))  # a wrong call stays an error
             params = fault.shift(params, _bar_ms(params))
         if call.method == CHART:
-            result = await self._chart(market, Params(params))
+            result = await self._chart(market, self._params(call, params))
         else:
-            result = METHODS[call.method](market, Params(params))
+            result = METHODS[call.method](market, self._params(call, params))
         return fault.damage(result) if fault and call.method in PAGE_METHODS else result
+
+    @staticmethod
+    def _params(call: Call, params: dict[str, Any]) -> Params:
+        return Params(params, is_history=call.is_history)
 
     async def _chart(self, market: Market, params: Params) -> Any:
         query = chart_of(market, params)
@@ -141,6 +145,7 @@ def application(exchange: Exchange) -> Starlette:
         routes=[
             Route("/api/v2", exchange.serve, methods=["POST"]),
             Route("/api/v2/{method:path}", exchange.serve, methods=["GET", "POST"]),
+            Route("/history/api/v2/{method:path}", exchange.serve, methods=["GET", "POST"]),
             Route("/_exchange/stats", stats),
         ]
     )

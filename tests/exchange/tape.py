@@ -62,7 +62,8 @@ class Tape:
         now_minute = -(-now_ms // MINUTE_MS)
         opening = self.instrument.first_minute
         first = max(first_minute, opening - (opening - EPOCH_MINUTE) % span)
-        end = min(end_minute, now_minute, EPOCH_MINUTE + DAYS * DAY_MINUTES)
+        last = min(self.instrument.end_minute, EPOCH_MINUTE + DAYS * DAY_MINUTES)
+        end = min(end_minute, now_minute, last)
         if first >= end:
             return Bars(*np.empty((7, 0), dtype=np.int64))
         days = range(day_of(first), day_of(end - 1) + 1)

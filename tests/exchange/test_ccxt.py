@@ -21,7 +21,9 @@ def deribit():
 
 
 def test_markets_are_loaded(deribit):
-    assert set(deribit.markets) == {BTC, "ETH/USD:ETH", "BTC/USDC:USDC", "ETH/USDC:USDC"}
+    perpetuals = {name for name in deribit.markets if "-" not in name}
+    assert perpetuals == {BTC, "ETH/USD:ETH", "BTC/USDC:USDC", "ETH/USDC:USDC"}
+    assert deribit.market("BTC/USD:BTC-270625")["expiry"] == milliseconds("2027-06-25T08:00")
     assert deribit.market(BTC)["inverse"]
     assert deribit.market("ETH/USDC:USDC")["linear"]
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.exchange.incidents import milliseconds
-from tests.exchange.instruments import INSTRUMENTS
+from tests.exchange.instruments import PERPETUALS
 
 HOUR_MS = 3_600_000
 BTC = "BTC-PERPETUAL"
@@ -25,7 +25,7 @@ def test_rows_come_on_the_hour_and_carry_the_previous_index(market):
     assert np.array_equal(rows["prev_index_price"][1:], rows["index_price"][:-1])
 
 
-@pytest.mark.parametrize("instrument", INSTRUMENTS, ids=lambda each: each.name)
+@pytest.mark.parametrize("instrument", PERPETUALS, ids=lambda each: each.name)
 def test_the_first_row_is_the_first_hour_after_an_hour_of_listing(market, instrument):
     first = market.funding(instrument.name, 0, market.now_ms)["timestamp"][0]
 
@@ -85,7 +85,7 @@ def test_rows_are_the_truth(client, market):
     }
 
 
-@pytest.mark.parametrize("instrument", INSTRUMENTS, ids=lambda each: each.name)
+@pytest.mark.parametrize("instrument", PERPETUALS, ids=lambda each: each.name)
 def test_the_value_of_a_month_follows_from_its_rows(client, market, instrument):
     window = {"start_timestamp": YEAR[0], "end_timestamp": YEAR[0] + 700 * HOUR_MS}
     value = client.result("get_funding_rate_value", instrument_name=instrument.name, **window)

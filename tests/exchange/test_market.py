@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from tests.exchange.incidents import INCIDENTS, milliseconds
-from tests.exchange.instruments import BY_NAME, INSTRUMENTS
+from tests.exchange.instruments import PERPETUALS
+from tests.exchange.listing import BY_NAME
 from tests.exchange.market import Market
 from tests.exchange.tape import RESOLUTIONS
 
 MINUTE_MS = 60_000
-NAMES = [instrument.name for instrument in INSTRUMENTS]
+NAMES = [instrument.name for instrument in PERPETUALS]
 BTC = "BTC-PERPETUAL"
 AFTER_OUTAGE = milliseconds("2020-08-31T08:00")
 WEEK = (milliseconds("2023-03-03"), milliseconds("2023-03-10"))

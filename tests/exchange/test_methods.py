@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.exchange.incidents import milliseconds
-from tests.exchange.instruments import INSTRUMENTS
+from tests.exchange.instruments import PERPETUALS
 from tests.exchange.tape import RESOLUTIONS
 
 MINUTE_MS = 60_000
@@ -69,7 +69,7 @@ def test_the_bar_in_progress_is_served(open_exchange):
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
-@pytest.mark.parametrize("name", [instrument.name for instrument in INSTRUMENTS])
+@pytest.mark.parametrize("name", [instrument.name for instrument in PERPETUALS])
 def test_what_is_served_is_the_truth(client, market, name, resolution):
     end = START + 500 * RESOLUTIONS[resolution] * MINUTE_MS
     served = chart(client, START, end - 1, name, resolution)
@@ -82,20 +82,24 @@ def test_what_is_served_is_the_truth(client, market, name, resolution):
 def test_an_instrument_is_listed_from_its_creation_on(open_exchange):
     early = open_exchange(now="2019-01-01T00:00:00Z")
 
-    assert [each["instrument_name"] for each in early.result("get_instruments")] == [BTC]
+    listed = early.result("get_instruments", currency="BTC")
+    assert [each["instrument_name"] for each in listed if "PERP" in each["instrument_name"]] == [
+        BTC
+    ]
+    assert all(each["base_currency"] == "BTC" for each in early.result("get_instruments"))
     assert early.error("ticker", instrument_name="ETH-PERPETUAL") == (400, 13020)
 
 
 @pytest.mark.parametrize(
     ("params", "count"),
     [
-        ({"currency": "any"}, 4),
-        ({}, 4),
-        ({"currency": "BTC"}, 1),
+        ({"currency": "any"}, 4 + 14),
+        ({}, 4 + 14),
+        ({"currency": "BTC"}, 1 + 7),
         ({"currency": "USDC", "kind": "future"}, 2),
         ({"currency": "EURR"}, 0),
         ({"currency": "BTC", "kind": "option"}, 0),
-        ({"currency": "BTC", "expired": "true"}, 0),
+        ({"currency": "BTC", "expired": "true"}, 1),
     ],
 )
 def test_instruments_are_listed_by_currency_kind_and_expiry(client, params, count):

@@ -48,7 +48,7 @@ import polars as pl
 import pytest
 
 from tests.exchange.incidents import milliseconds
-from tests.exchange.instruments import BY_NAME
+from tests.exchange.listing import BY_NAME
 from tests.exchange.market import Market
 
 QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.95)

@@ -15,11 +15,9 @@ _LEVELS = 20
 
 
 def ticker(market: Market, instrument: Instrument) -> dict[str, Any]:
-    """Return what public/ticker sends for a perpetual."""
+    """Return what public/ticker sends for a future."""
     index, mark = _prices(market, instrument)
     bids, asks = _book(market, instrument, mark)
-    funding = market.world.funding(instrument.name)
-    hour = (market.now_ms - EPOCH_MS) // HOUR_MS
     stats, last = _stats(market, instrument)
     return {
         "timestamp": market.now_ms,
@@ -33,14 +31,22 @@ def ticker(market: Market, instrument: Instrument) -> dict[str, Any]:
         "max_price": _on_grid(instrument, mark * 1.015),
         "open_interest": _open_interest(market, instrument, index),
         "mark_price": mark,
-        "interest_value": math.fsum(funding.interest_1h[: hour + 1]),
-        "current_funding": round(float(funding.interest_1h[hour]) * 8, 8),
         "estimated_delivery_price": index,
-        "funding_8h": round(float(funding.interest_8h[hour]), 8),
         "best_ask_price": asks[0][0],
         "best_bid_price": bids[0][0],
         "best_ask_amount": asks[0][1],
         "best_bid_amount": bids[0][1],
+        **(_funding(market, instrument) if instrument.is_perpetual else {}),
+    }
+
+
+def _funding(market: Market, instrument: Instrument) -> dict[str, float]:
+    funding = market.world.funding(instrument.name)
+    hour = (market.now_ms - EPOCH_MS) // HOUR_MS
+    return {
+        "interest_value": math.fsum(funding.interest_1h[: hour + 1]),
+        "current_funding": round(float(funding.interest_1h[hour]) * 8, 8),
+        "funding_8h": round(float(funding.interest_8h[hour]), 8),
     }
 
 
@@ -61,7 +67,7 @@ def book_summary(market: Market, instrument: Instrument) -> dict[str, Any]:
         **{name: stats[name] for name in ("high", "low", "price_change", "volume")},
         **{name: stats[name] for name in ("volume_usd", "volume_notional")},
         **{name: now[name] for name in ("instrument_name", "open_interest", "mark_price")},
-        **{name: now[name] for name in ("current_funding", "funding_8h")},
+        **{name: now[name] for name in ("current_funding", "funding_8h") if name in now},
         "last": now["last_price"],
         "bid_price": bid,
         "ask_price": ask,
@@ -75,7 +81,10 @@ def book_summary(market: Market, instrument: Instrument) -> dict[str, Any]:
 
 def _prices(market: Market, instrument: Instrument) -> tuple[float, float]:
     index = market.index_price(instrument.name)
-    return index, round(index * (1 + market.premium(instrument.name)), 2)
+    if instrument.is_perpetual:
+        return index, round(index * (1 + market.premium(instrument.name)), 2)
+    fair = market.world.tapes[instrument.name].log_price(market.now_ms)
+    return index, round(float(noise.exponential(np.array([fair]))[0]), 2)
 
 
 def _stats(market: Market, instrument: Instrument) -> tuple[dict[str, Any], float | None]:

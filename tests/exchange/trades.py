@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.exchange import incidents, noise
+from tests.exchange.forward import future_of_day
 from tests.exchange.instruments import Instrument
 from tests.exchange.noise import Bits, Floats
 from tests.exchange.path import DAY_MINUTES, EPOCH_MINUTE, Path, minutes_of_day
@@ -96,10 +97,13 @@ class Day:
         self.minute = EPOCH_MINUTE + day * DAY_MINUTES + np.arange(DAY_MINUTES, dtype=np.int64)
         self._key = {
             name: noise.key(seed, instrument.name, name)
-            for name in ("level", "minute", "return", "price", "lots", "filler", "quiet")
+            for name in ("price", "lots", "filler", "quiet")
         }
-        channels = (self._key["level"], self._key["minute"], self._key["return"])
-        self.log_price, self.deviation = minutes_of_day(path, channels, day)
+        shared = (noise.key(seed, instrument.perpetual, x) for x in ("level", "minute", "return"))
+        self.log_price, self.deviation = minutes_of_day(path, tuple(shared), day)
+        if not instrument.is_perpetual:
+            first_minute = int(self.minute[0])
+            self.log_price = future_of_day(seed, instrument, path, day, first_minute)
         first = np.uint64(day * DAY_MINUTES)
         self._counter = first + np.arange(DAY_MINUTES, dtype=np.uint64)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from tests.exchange.instruments import BY_NAME
+from tests.exchange.listing import BY_NAME
 from tests.exchange.market import Market
 from validators.contract import check
 from validators.outages import load_outages
