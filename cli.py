@@ -31,6 +31,10 @@ def _root(
     host: Annotated[
         str | None, typer.Option(help="Base URL of the exchange (DERIBIT_LAKE_HOST).")
     ] = None,
+    history_host: Annotated[
+        str | None,
+        typer.Option(help="Where expired instruments are listed (DERIBIT_LAKE_HISTORY_HOST)."),
+    ] = None,
     dsn: Annotated[
         str | None,
         typer.Option(help="Database (DERIBIT_LAKE_DSN, PGHOST …; default: that of `db up`)."),
@@ -39,7 +43,8 @@ def _root(
         Path | None, typer.Option(help="Settings file (default ./deribit-lake.toml).")
     ] = None,
 ) -> None:
-    context.obj = Flags(config, {"root": lake, "host": host, "dsn": dsn})
+    hosts = {"host": host, "history_host": history_host}
+    context.obj = Flags(config, {"root": lake, **hosts, "dsn": dsn})
 
 
 app.add_typer(fetch.app)

@@ -30,6 +30,12 @@ exchange *options:
 backfill-perp *options:
     @{{ lake }} backfill perpetuals "$@"
 
+# Candles of dated futures, expired ones too: just backfill-futures --currency BTC --start 2024-01-01
+[group('lake')]
+[no-exit-message]
+backfill-futures *options:
+    @{{ lake }} backfill futures "$@"
+
 # Hourly funding rates
 [group('lake')]
 [no-exit-message]

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
 
     root: Path = Field(Path("data"), description="folder of the lake")
     host: HttpUrl = Field(HttpUrl("https://www.deribit.com"), description="the exchange")
+    history_host: HttpUrl | None = Field(
+        None, description="where expired instruments are listed; follows `host` when not given"
+    )
     log_dir: Path = Field(Path("logs"), description="folder of app.log")
     dsn: str | None = Field(None, description="the database", repr=False)
     db_dir: Path = Field(Path("db"), description="folder of the server of `db up`")
@@ -59,6 +62,15 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The host without a slash at its end."""
         return str(self.host).rstrip("/")
+
+    @property
+    def history_url(self) -> str:
+        """The history host without a slash at its end."""
+        if self.history_host is not None:
+            return str(self.history_host).rstrip("/")
+        if self.base_url == "https://www.deribit.com":
+            return "https://history.deribit.com"
+        return f"{self.base_url}/history"
 
 
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:

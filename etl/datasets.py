@@ -36,6 +36,11 @@ class Dataset:
     decode: Callable[[bytes], pl.DataFrame]
     transform: Callable[[pl.LazyFrame, str], pl.LazyFrame]
     empty_body: bytes
+    of_perpetuals: bool = True
+
+    def holds(self, instrument: str) -> bool:
+        """Whether an instrument's rows belong here: perpetuals and dated futures live apart."""
+        return instrument.endswith("-PERPETUAL") == self.of_perpetuals
 
     @property
     def columns(self) -> list[str]:
@@ -82,6 +87,7 @@ def _candles(base: str, resolution: str) -> Dataset:
         decode=transform.decode_chart,
         transform=transform.transform_candles,
         empty_body=b'{"result":{"status":"no_data"}}',
+        of_perpetuals=base == "perpetuals_ohlcv",
     )
 
 
@@ -98,7 +104,14 @@ FUNDING = Dataset(
     transform=transform.transform_funding,
     empty_body=b'{"result":[]}',
 )
-_ALL = [FUNDING, *(_candles("perpetuals_ohlcv", resolution) for resolution in RESOLUTIONS)]
+_ALL = [
+    FUNDING,
+    *(
+        _candles(base, resolution)
+        for base in ("perpetuals_ohlcv", "futures_ohlcv")
+        for resolution in RESOLUTIONS
+    ),
+]
 DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
 
 

@@ -66,6 +66,7 @@ class Request:
     window: Span
     folder: Path
     check: Callable[[msgspec.Raw], object]  # raises msgspec.ValidationError on a wrong shape
+    on_history: bool = False  # asked of the history host
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,10 @@ class DeribitClient:
         slots: int,
         retry: Retry,
         stage: Callable[[Attempt, Path], object],
+        history_url: str = "",
     ) -> None:
         self._http = http
+        self._history_url = history_url
         self._bucket = bucket
         self._listing = listing
         self._cost = cost
@@ -140,21 +143,22 @@ class DeribitClient:
 
     async def _ask(self, request: Request) -> tuple[Attempt, EtlError | None]:
         now = time.time_ns() // 1000
+        host = self._history_url if request.on_history else str(self._http.base_url).rstrip("/")
         blank = Attempt(
             attempt_id=f"{now}-{secrets.token_hex(4)}",
             fetched_at=now,
-            host=str(self._http.base_url),
+            host=host,
             params=msgspec.json.encode(request.params).decode(),
             window_start=request.window.start_ms * 1000,
             window_end=request.window.end_ms * 1000,
             outcome="no answer",
         )
         try:
-            response = await self._http.get(f"/api/v2/{request.method}", params=request.params)
+            url = f"{host}/api/v2/{request.method}"
+            response = await self._http.get(url, params=request.params)
         except httpx.HTTPError as error:
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
             failed = msgspec.structs.replace(blank, outcome=reason)
-            host = self._http.base_url
             return failed, UnavailableError(f"{host} did not answer {request.method}: {reason}")
         return judge(request, blank, response.status_code, response.content)
 
@@ -236,4 +240,5 @@ async def connect(
             slots=settings.connections,
             retry=Retry(settings.retry_attempts, settings.retry_seconds),
             stage=stage,
+            history_url=settings.history_url,
         )

@@ -1,7 +1,9 @@
 """The instruments the exchange lists: find one by name, and know its life."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -27,6 +29,7 @@ class Instrument(msgspec.Struct, frozen=True):
     creation_timestamp: int
     tick_size: float
     settlement_period: str | None = None
+    settlement_currency: str | None = None
     expiration_timestamp: int | None = None
 
     @property
@@ -76,9 +79,63 @@ class Universe:
         message = f"{what} {name!r}; nearest: {', '.join(near) or 'none listed'}"
         raise UsageError(message)
 
+    def check_currencies(self, currencies: Sequence[str]) -> None:
+        """Raise UsageError if nothing that is listed settles in one of the currencies."""
+        known = {one.settlement_currency for one in self.instruments.values()}
+        _check_words("no currency", currencies, known)
 
-async def fetch_universe(client: DeribitClient, lake: Lake) -> Universe:
+    def futures(self, currencies: Sequence[str], periods: Sequence[str] = ()) -> list[Instrument]:
+        """Return the dated futures that settle in some currencies, in order of expiry.
+
+        `periods` chooses settlement periods; without any, all are meant.
+
+        Raises
+        ------
+        UsageError
+            If no dated future settles in a currency, or none has a settlement period.
+        """
+        dated = [
+            one
+            for one in self.instruments.values()
+            if one.kind == "future" and not one.is_perpetual
+        ]
+        _check_words(
+            "no dated future settles in", currencies, {one.settlement_currency for one in dated}
+        )
+        _check_words(
+            "no dated future has settlement period",
+            periods,
+            {one.settlement_period for one in dated},
+        )
+        chosen = [
+            one
+            for one in dated
+            if one.settlement_currency in currencies
+            and (not periods or one.settlement_period in periods)
+        ]
+        return sorted(chosen, key=lambda one: (one.life.end_ms, one.instrument_name))
+
+
+def settlement_currency(name: str) -> str:
+    """Return what a dated future settles in: BTC for `BTC-27DEC24`, USDC for `BTC_USDC-27DEC24`."""
+    return name.split("-", maxsplit=1)[0].rsplit("_", maxsplit=1)[-1]
+
+
+def _check_words(what: str, words: Sequence[str], known: set[str | None]) -> None:
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        there = ", ".join(sorted(filter(None, known))) or "none"
+        message = f"{what} {unknown[0]!r}; there are: {there}"
+        raise UsageError(message)
+
+
+async def fetch_universe(
+    client: DeribitClient, lake: Lake, expired_of: Sequence[str] = ()
+) -> Universe:
     """Return the listed instruments, staged as they came.
+
+    With currencies in `expired_of`, those that expired too, as the history host lists them. What
+    an earlier list had and this one lacks is kept: a list that shrinks does not undo a life.
 
     Raises
     ------
@@ -88,7 +145,34 @@ async def fetch_universe(client: DeribitClient, lake: Lake) -> Universe:
     folder = lake.raw("get_instruments", currency="any", kind="future")
     request = Request(METHOD, dict(PARAMS), Span(0, 0), folder, _check)
     attempt = await client.call(request, retry=FIRST_TRY)
-    return _universe(attempt.body or b"", attempt.us_out or attempt.fetched_at)
+    living = _universe(attempt.body or b"", attempt.us_out or attempt.fetched_at)
+    if not expired_of:
+        return living
+    living.check_currencies(expired_of)
+    found = _expired(lake)
+    for currency in expired_of:
+        answer = await client.call(_expired_request(lake, currency), retry=FIRST_TRY)
+        found |= _universe(answer.body or b"", 0).instruments
+    return Universe(living.now_ms, found | living.instruments)
+
+
+def _expired_request(lake: Lake, currency: str) -> Request:
+    params = {"currency": currency, "kind": "future", "expired": "true", "include_old": "true"}
+    folder = _expired_folder(lake) / f"currency={currency}"
+    return Request(METHOD, params, Span(0, 0), folder, _check_shape, on_history=True)
+
+
+def _expired_folder(lake: Lake) -> Path:
+    return lake.raw("get_instruments", kind="future", expired="true")
+
+
+def _expired(lake: Lake) -> dict[str, Instrument]:
+    """Return every future any list of expired ones ever had."""
+    found: dict[str, Instrument] = {}
+    for folder in sorted(_expired_folder(lake).glob("currency=*")):
+        for _, body in raw.bodies(folder, OK):
+            found |= _universe(body, 0).instruments
+    return found
 
 
 class _Envelope(msgspec.Struct):
@@ -101,14 +185,19 @@ def _check(result: msgspec.Raw) -> None:
         raise msgspec.ValidationError(message)
 
 
+def _check_shape(result: msgspec.Raw) -> None:
+    msgspec.json.decode(result, type=list[Instrument])
+
+
 def staged_universe(lake: Lake) -> Universe:
     """Return the instruments as last staged, for work without the exchange; none if never."""
     folder = lake.raw("get_instruments", currency="any", kind="future")
     found = raw.latest(folder, OK)
     if found is None:
-        return Universe(0, {})
+        return Universe(0, _expired(lake))
     us_out, body = found
-    return _universe(body, us_out or 0)
+    living = _universe(body, us_out or 0)
+    return Universe(living.now_ms, _expired(lake) | living.instruments)
 
 
 def _universe(body: bytes, now_us: int) -> Universe:

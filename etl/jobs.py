@@ -1,10 +1,11 @@
 """One partition to be completed is a job; what all jobs of a run share is the run."""
 
 import asyncio
+import difflib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -31,12 +32,18 @@ GIVE_UP_AFTER = 3  # requests in a row that got no usable answer after all their
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asks for, in Unix milliseconds; a bound that is None is open."""
+    """What the user asks for, in Unix milliseconds; a bound that is None is open.
+
+    Dated futures are asked for by `currencies` and settlement `periods`; `instruments` then picks
+    some of them, or all where it is empty.
+    """
 
     dataset: Dataset
     instruments: Sequence[str]
     start_ms: int | None = None
     end_ms: int | None = None
+    currencies: Sequence[str] = ()
+    periods: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ def wish_for(dataset: Dataset, instruments: str, start: str | None, end: str | N
     UsageError
         If no instrument is named, or a date cannot be read or lies behind the other.
     """
-    names = [name.strip() for name in instruments.split(",") if name.strip()]
+    names = _words(instruments)
     first = parse_moment(start, "--start") if start else None
     last = parse_moment(end, "--end") if end else None
     if not names:
@@ -108,24 +115,77 @@ def wish_for(dataset: Dataset, instruments: str, start: str | None, end: str | N
     return Wish(dataset, names, first, last)
 
 
+def futures_wish(
+    dataset: Dataset,
+    currency: str,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    periods: str | None = None,
+    instruments: str | None = None,
+) -> Wish:
+    """Return the wish for dated futures: words by commas, UTC dates or nothing.
+
+    Raises
+    ------
+    UsageError
+        If no currency is named, or a date cannot be read or lies behind the other.
+    """
+    currencies = _words(currency)
+    if not currencies:
+        message = f"--currency {currency!r} names no currency"
+        raise UsageError(message)
+    bounds = wish_for(dataset, instruments or "all", start, end)
+    return replace(
+        bounds,
+        instruments=_words(instruments or ""),
+        currencies=currencies,
+        periods=_words(periods or ""),
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def jobs_of(run: Run, wish: Wish) -> list[Job]:
     """Return the partitions a wish covers, each with the part of it that is wanted."""
     now = run.universe.now_ms
     _check_past("--start", wish.start_ms, now)
     _check_past("--end", wish.end_ms, now)
+    span = Span(wish.start_ms or 0, now if wish.end_ms is None else wish.end_ms)
     jobs = []
-    for name in dict.fromkeys(wish.instruments):
-        instrument = run.universe.perpetual(name)
-        span = Span(wish.start_ms or 0, now if wish.end_ms is None else wish.end_ms)
-        owed = plan.clip(span, Span(instrument.first_asked_ms, now))
-        if wish.start_ms is not None and wish.start_ms < instrument.creation_timestamp:
-            listed = format_moment(instrument.creation_timestamp)
-            run.notes.append(f"{name} was listed {listed} UTC: there is nothing before to fetch")
+    for instrument in _futures(run, wish) if wish.currencies else _perpetuals(run, wish):
+        name = instrument.instrument_name
+        owed = plan.clip(span, Span(instrument.first_asked_ms, min(now, instrument.life.end_ms)))
         jobs += [
             Job(Partition(wish.dataset.name, name, year), wish.dataset, instrument, (part,))
             for year, part in plan.by_year(owed).items()
         ]
     return jobs
+
+
+def _perpetuals(run: Run, wish: Wish) -> list[Instrument]:
+    found = [run.universe.perpetual(name) for name in dict.fromkeys(wish.instruments)]
+    for instrument in found:
+        if wish.start_ms is not None and wish.start_ms < instrument.creation_timestamp:
+            listed = format_moment(instrument.creation_timestamp)
+            name = instrument.instrument_name
+            run.notes.append(f"{name} was listed {listed} UTC: there is nothing before to fetch")
+    return found
+
+
+def _futures(run: Run, wish: Wish) -> list[Instrument]:
+    futures = run.universe.futures(wish.currencies, wish.periods)
+    known = {future.instrument_name: future for future in futures}
+    for name in wish.instruments:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3) or [futures[-1].instrument_name]
+            message = f"no such future {name!r} was listed; nearest: {', '.join(near)}"
+            raise UsageError(message)
+    return (
+        [known[name] for name in dict.fromkeys(wish.instruments)] if wish.instruments else futures
+    )
 
 
 def _check_past(name: str, ms: int | None, now_ms: int) -> None:

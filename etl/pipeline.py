@@ -17,7 +17,7 @@ from etl.datasets import find_dataset
 from etl.deribit import Request, connect
 from etl.errors import DeribitError, UnavailableError
 from etl.fold import Folded, fold, publish
-from etl.instruments import fetch_universe
+from etl.instruments import fetch_universe, settlement_currency
 from etl.jobs import Job, Run, Wish, due, due_rows, folder_of, jobs_of
 from etl.progress import Progress
 from lake import raw
@@ -74,7 +74,7 @@ async def backfill(
         If the disk is full, or would be.
     """
     lake = open_lake(settings.root, create=True)
-    async with _run(settings, lake, progress) as run:
+    async with _run(settings, lake, progress, expired_of=wish.currencies) as run:
         return await _complete_all(run, jobs_of(run, wish), wait=wait)
 
 
@@ -83,22 +83,30 @@ async def heal(
 ) -> Report:
     """Ask again for what the ledger holds unsettled, and for rows that may have been revised."""
     lake = open_lake(settings.root)
-    async with _run(settings, lake, progress) as run:
+    held = [one for name in datasets for one in records(lake, name)]
+    expired_of = sorted(
+        {
+            settlement_currency(partition.instrument)
+            for partition, _ in held
+            if not find_dataset(partition.dataset).of_perpetuals
+        }
+    )
+    async with _run(settings, lake, progress, expired_of=expired_of) as run:
         jobs = []
-        for name in datasets:
-            for partition, record in records(lake, name):
-                instrument = run.universe.instruments.get(partition.instrument)
-                if instrument is None:
-                    run.errors.append(f"{partition.instrument} is no longer listed: not healed")
-                else:
-                    jobs.append(Job(partition, find_dataset(name), instrument, record.wanted))
+        for partition, record in held:
+            instrument = run.universe.instruments.get(partition.instrument)
+            if instrument is None:
+                run.errors.append(f"{partition.instrument} is no longer listed: not healed")
+            else:
+                dataset = find_dataset(partition.dataset)
+                jobs.append(Job(partition, dataset, instrument, record.wanted))
         return await _complete_all(run, jobs, wait=wait)
 
 
 async def estimate(settings: Settings, wish: Wish, progress: Progress) -> Estimate:
     """Return what `backfill` would cost now; it asks for the instruments and writes nothing."""
     lake = open_lake(settings.root)
-    async with _run(settings, lake, progress, dry=True) as run:
+    async with _run(settings, lake, progress, dry=True, expired_of=wish.currencies) as run:
         jobs = jobs_of(run, wish)
         held = [(job, _current(run, job)) for job in jobs]
         requests = sum(len(due(run, job, record)) for job, record in held)
@@ -117,7 +125,12 @@ async def estimate(settings: Settings, wish: Wish, progress: Progress) -> Estima
 
 @asynccontextmanager
 async def _run(
-    settings: Settings, lake: Lake, progress: Progress, *, dry: bool = False
+    settings: Settings,
+    lake: Lake,
+    progress: Progress,
+    *,
+    dry: bool = False,
+    expired_of: Sequence[str] = (),
 ) -> AsyncIterator[Run]:
     outages = load_outages(settings.outages)
 
@@ -127,7 +140,7 @@ async def _run(
 
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "stage"))
     async with connect(settings, stage) as client:
-        universe = await fetch_universe(client, lake)
+        universe = await fetch_universe(client, lake, expired_of)
         yield Run(settings, lake, client, universe, outages, progress)
 
 

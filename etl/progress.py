@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LINE_EVERY_SECONDS = 10.0
+MOST_SHOWN = 12  # instruments by name
 
 
 class Progress(Protocol):
@@ -42,12 +43,17 @@ class LogProgress:
         self._done[instrument] += 1
         if time.monotonic() - self._last >= LINE_EVERY_SECONDS:
             self._last = time.monotonic()
-            parts = (f"{name} {self._done[name]}/{n}" for name, n in self._expected.items())
-            logger.info("requests answered: %s", ", ".join(parts))
+            logger.info("requests answered: %s", self._line())
+
+    def _line(self) -> str:
+        if len(self._expected) > MOST_SHOWN:
+            total = f"{self._done.total():,}/{self._expected.total():,}"
+            return f"{total} of {len(self._expected)} instruments"
+        return ", ".join(f"{name} {self._done[name]}/{n}" for name, n in self._expected.items())
 
 
 class BarProgress:
-    """One bar an instrument."""
+    """One bar an instrument; where they are many, one for all that come after the first."""
 
     def __init__(self, bars: "rich.progress.Progress") -> None:
         self._bars = bars
@@ -56,14 +62,19 @@ class BarProgress:
 
     def expect(self, instrument: str, requests: int) -> None:
         """Add requests to come."""
-        if instrument not in self._tasks:
-            self._tasks[instrument] = self._bars.add_task(instrument, total=0)
-        self._expected[instrument] += requests
-        self._bars.update(self._tasks[instrument], total=self._expected[instrument])
+        name = self._name(instrument)
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=0)
+        self._expected[name] += requests
+        self._bars.update(self._tasks[name], total=self._expected[name])
 
     def advance(self, instrument: str) -> None:
         """Count one request as answered."""
-        self._bars.advance(self._tasks[instrument])
+        self._bars.advance(self._tasks[self._name(instrument)])
+
+    def _name(self, instrument: str) -> str:
+        is_shown = instrument in self._tasks or len(self._tasks) < MOST_SHOWN
+        return instrument if is_shown else "others"
 
 
 @contextmanager

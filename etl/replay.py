@@ -62,7 +62,8 @@ def staged_partitions(lake: Lake, dataset: Dataset) -> Iterator[Partition]:
     method = lake.raw(dataset.method.removeprefix("public/"))
     for folder in sorted(method.glob(f"instrument=*/resolution={dataset.resolution}/year=*")):
         instrument = folder.parts[-3].removeprefix("instrument=")
-        yield Partition(dataset.name, instrument, int(folder.name.removeprefix("year=")))
+        if dataset.holds(instrument):
+            yield Partition(dataset.name, instrument, int(folder.name.removeprefix("year=")))
 
 
 def _rebuild(lake: Lake, dataset: Dataset, partition: Partition, terms: Terms) -> Folded:

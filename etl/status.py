@@ -10,6 +10,7 @@ import msgspec
 from etl import plan
 from etl.datasets import DATASETS, Dataset
 from etl.fold import raw_folder
+from etl.instruments import settlement_currency
 from etl.moments import format_moment
 from lake import raw
 from lake.ledger import SETTLED, Record, records
@@ -36,6 +37,17 @@ class Status(msgspec.Struct, frozen=True):
     quarantined: int = 0
     gaps: dict[str, int] = {}
     why: str = ""
+
+
+class CurrencyStatus(msgspec.Struct, frozen=True):
+    """What the lake holds of all dated futures that settle in one currency."""
+
+    currency: str
+    verdict: Verdict
+    instruments: int
+    complete: int
+    rows: int
+    fillers: int
 
 
 def statuses(lake: Lake, dataset: str | None = None) -> list[Status]:
@@ -75,6 +87,38 @@ def table(found: Sequence[Status]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join(lines)
+
+
+def by_currency(found: Sequence[Status]) -> list[CurrencyStatus]:
+    """Return one line for each settlement currency of dated futures, sorted."""
+    ordered = sorted(found, key=lambda status: settlement_currency(status.instrument))
+    return [
+        CurrencyStatus(
+            currency,
+            overall(group),
+            len(group),
+            sum(status.verdict == "COMPLETE" for status in group),
+            sum(status.rows for status in group),
+            sum(status.fillers for status in group),
+        )
+        for currency, group in (
+            (currency, list(members))
+            for currency, members in groupby(
+                ordered, key=lambda status: settlement_currency(status.instrument)
+            )
+        )
+    ]
+
+
+def currency_table(found: Sequence[Status]) -> str:
+    """Return dated futures by currency, and those that are not complete, as a table for people."""
+    lines = [
+        f"{one.currency}: {one.verdict}, {one.complete} of {one.instruments} futures complete, "
+        f"{one.rows:,} rows, {one.fillers:,} fillers"
+        for one in by_currency(found)
+    ]
+    rest = [status for status in found if status.verdict != "COMPLETE"]
+    return "\n".join([*lines, table(rest)] if rest else lines)
 
 
 def _cells(status: Status) -> tuple[str, ...]:

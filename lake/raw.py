@@ -89,17 +89,20 @@ def read(folder: Path) -> pa.Table:
     return table.take([i for i, name in enumerate(ids) if i == 0 or name != ids[i - 1]])
 
 
-def bodies(folder: Path) -> Iterator[tuple[str, bytes]]:
+def bodies(folder: Path, outcome: str | None = None) -> Iterator[tuple[str, bytes]]:
     """Yield ``(attempt_id, body)`` of every attempt that has a body, a few in memory at a time.
+
+    With an `outcome`, only of the attempts that ended so.
 
     Raises
     ------
     CorruptFileError
         If a segment cannot be read.
     """
-    for batch in _batches(folder, segments(folder), ["attempt_id", "body"]):
-        for name, body in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if body is not None:
+    for batch in _batches(folder, segments(folder), ["attempt_id", "body", "outcome"]):
+        columns = [batch[name].to_pylist() for name in ("attempt_id", "body", "outcome")]
+        for name, body, ended in zip(*columns, strict=True):
+            if body is not None and outcome in (None, ended):
                 yield name, body
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -69,6 +69,40 @@ def backfill_perpetuals(
         _estimate(context, wish, as_json)
     else:
         _backfill(context, wish, wait=wait, load=load, as_json=as_json)
+
+
+@backfill_app.command("futures")
+def backfill_futures(
+    context: typer.Context,
+    currency: Annotated[
+        str, typer.Option(help="What the futures settle in, by commas: BTC,ETH.")
+    ] = "BTC,ETH",
+    settlement: Annotated[
+        str | None, typer.Option(help="Settlement periods, by commas: day,week,month.")
+    ] = None,
+    instruments: Annotated[str | None, typer.Option(help="Only these of them, by commas.")] = None,
+    start: Start = None,
+    end: End = None,
+    resolution: Resolution = "1",
+    wait: Wait = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch candles of dated futures, expired ones too, each over its own life.
+
+    Example: deribit-lake backfill futures --currency BTC,ETH --start 2019-01-01 --settlement month
+    """
+    from etl.datasets import candles_dataset
+    from etl.jobs import futures_wish
+
+    dataset = candles_dataset("futures_ohlcv", resolution)
+    wish = futures_wish(
+        dataset, currency, start=start, end=end, periods=settlement, instruments=instruments
+    )
+    if dry_run:
+        _estimate(context, wish, as_json)
+    else:
+        _backfill(context, wish, wait=wait, load=False, as_json=as_json)
 
 
 @backfill_app.command("funding")
@@ -190,7 +224,8 @@ def _backfill(
         report = asyncio.run(pipeline.backfill(settings, wish, progress, wait=wait))
     if load:
         load_after(settings, wish, quiet=as_json)
-    _finish(settings, [wish.dataset.name], report, as_json=as_json, only=wish.instruments)
+    only = wish.instruments or None
+    _finish(settings, [wish.dataset.name], report, as_json=as_json, only=only)
 
 
 def _finish(
@@ -220,7 +255,7 @@ def _finish(
     if not report.partitions:
         typer.echo("nothing to fetch", err=as_json)
         raise typer.Exit
-    print_status(found, as_json=as_json)
+    print_status(found, as_json=as_json, by_currency=datasets[0].startswith("futures_ohlcv"))
 
 
 app.add_typer(plan_app, name="plan")

@@ -67,15 +67,16 @@ def reporting(settings: "Settings") -> Iterator["Progress"]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def print_status(found: "Sequence[Status]", *, as_json: bool) -> None:
+def print_status(found: "Sequence[Status]", *, as_json: bool, by_currency: bool = False) -> None:
     """Print the statuses and leave with the worst verdict as exit code."""
-    from etl.status import overall, table
+    from etl import status
 
-    verdict = overall(found)
+    verdict = status.overall(found)
     if as_json:
-        print_json({"verdict": verdict, "instruments": found})
+        currencies = {"currencies": status.by_currency(found)} if by_currency else {}
+        print_json({"verdict": verdict, **currencies, "instruments": found})
     else:
-        typer.echo(table(found))
+        typer.echo(status.currency_table(found) if by_currency else status.table(found))
         typer.echo(f"verdict: {verdict}")
         if verdict == "INCOMPLETE":
             typer.echo("`deribit-lake heal` asks again for what is missing")

@@ -13,7 +13,16 @@ def test_there_is_funding_and_one_dataset_a_resolution():
         "funding_rates",
         "perpetuals_ohlcv",
         *(f"perpetuals_ohlcv_{name}" for name in RESOLUTIONS if name != "1"),
+        "futures_ohlcv",
+        *(f"futures_ohlcv_{name}" for name in RESOLUTIONS if name != "1"),
     ]
+
+
+def test_perpetuals_and_dated_futures_live_apart():
+    assert DATASETS["perpetuals_ohlcv"].holds("BTC_USDC-PERPETUAL")
+    assert not DATASETS["perpetuals_ohlcv"].holds("BTC-27DEC24")
+    assert DATASETS["futures_ohlcv"].holds("BTC-27DEC24")
+    assert not DATASETS["futures_ohlcv_60"].holds("BTC-PERPETUAL")
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
