@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.exchange import tickers
+from tests.exchange import tickers, volatility_index
 from tests.exchange.chart import ChartQuery, chart_query
 from tests.exchange.currencies import CURRENCIES
 from tests.exchange.errors import ApiError
@@ -24,6 +24,14 @@ MOST_DELIVERIES = 1_000
 DELIVERIES_FROM_MS = EPOCH_MS + DAY_MS
 EXPIRED_LATELY_MS = DAY_MS
 """How long www goes on listing what expired: the documentation says "recently", no more."""
+
+INDEX_STEPS_MS = {
+    "1h": 6_000, "1d": 144_000, "2d": 288_000, "1m": 3_600_000, "1y": 12 * 3_600_000, "all": DAY_MS,
+}  # fmt: skip
+"""How far the points of an index chart lie apart: 6 s is recorded, the others are assumed."""
+INDEX_SPANS_MS = {
+    "1h": 3_600_000, "1d": DAY_MS, "2d": 2 * DAY_MS, "1m": 30 * DAY_MS, "1y": 365 * DAY_MS,
+}  # fmt: skip
 
 _KINDS = ("future", "option", "spot", "future_combo", "option_combo")
 _LISTED = tuple(currency["currency"] for currency in CURRENCIES)
@@ -117,6 +125,27 @@ def get_funding_rate_value(market: Market, params: Params) -> Any:
     return funding_value(instrument, market.world.funding(instrument.name), hours)
 
 
+def get_index_chart_data(market: Market, params: Params) -> Any:
+    """Return prices of an index up to now: points of a spacing that goes with the range."""
+    perpetual = _perpetual_on(params.text("index_name"))
+    length = params.one_of("range", tuple(INDEX_STEPS_MS))
+    step = INDEX_STEPS_MS[length]
+    since = market.now_ms - INDEX_SPANS_MS.get(length, market.now_ms)
+    first = -(-max(since, perpetual.creation_ms) // step) * step
+    moments = range(first, market.now_ms + 1, step)
+    return [[ms, market.at(ms).index_price(perpetual.name)] for ms in moments]
+
+
+def get_volatility_index_data(market: Market, params: Params) -> Any:
+    """Return bars of the volatility index, the newest 1,000, and where the rest goes on."""
+    currency = params.one_of("currency", tuple(volatility_index.LOG_LEVELS))
+    resolution = params.one_of("resolution", tuple(volatility_index.STEPS_MS))
+    data, continuation = volatility_index.bars(
+        market.seed, currency, params.window(), resolution, now_ms=market.now_ms
+    )
+    return {"data": data, "continuation": continuation}
+
+
 def ticker(market: Market, params: Params) -> Any:
     """Return an instrument's ticker."""
     return tickers.ticker(market, _living(market, params))
@@ -144,10 +173,7 @@ def get_book_summary_by_currency(market: Market, params: Params) -> Any:
 
 def get_delivery_prices(market: Market, params: Params) -> Any:
     """Return the delivery prices of an index, the newest first, a page at a time."""
-    name = params.text("index_name")
-    perpetual = next((each for each in PERPETUALS if each.price_index == name), None)
-    if perpetual is None:
-        raise ApiError(-32602, "unknown index", "index_name")
+    perpetual = _perpetual_on(params.text("index_name"))
     offset, count = params.integer("offset", 0), min(params.integer("count", 10), MOST_DELIVERIES)
     first, last = DELIVERIES_FROM_MS // DAY_MS, (market.now_ms - EIGHT_HOURS_MS) // DAY_MS
     days = range(last - offset, max(last - offset - count, first - 1), -1)
@@ -168,6 +194,8 @@ METHODS: dict[str, Method] = {
         get_index_price_names,
         get_tradingview_chart_data,
         get_delivery_prices,
+        get_index_chart_data,
+        get_volatility_index_data,
         get_funding_rate_history,
         get_funding_rate_value,
         ticker,
@@ -183,6 +211,14 @@ ON_HISTORY = {
     f"public/{method.__name__}"
     for method in (get_instruments, get_instrument, get_tradingview_chart_data)
 }
+
+
+def _perpetual_on(index: str) -> Instrument:
+    """Return the perpetual that follows an index."""
+    found = next((each for each in PERPETUALS if each.price_index == index), None)
+    if found is None:
+        raise ApiError(-32602, "unknown index", "index_name")
+    return found
 
 
 def _delivery(market: Market, perpetual: Instrument, day: int) -> dict[str, Any]:

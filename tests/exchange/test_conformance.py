@@ -35,6 +35,9 @@ CALLS = [
     ("get_tradingview_chart_data", USDC | WINDOW | {"resolution": "1"}),
     ("get_funding_rate_history", BTC | WINDOW),
     ("get_funding_rate_value", USDC | WINDOW),
+    ("get_delivery_prices", {"index_name": "btc_usd"}),
+    ("get_index_chart_data", {"index_name": "eth_usd", "range": "1h"}),
+    ("get_volatility_index_data", {"currency": "BTC", "resolution": "60"} | WINDOW),
 ]
 BODIES = [
     ("status", {}, "status"),
@@ -49,6 +52,13 @@ BODIES = [
     ("get_index_price_names", {}, "index_price_names"),
     ("get_tradingview_chart_data", BTC | WINDOW | {"resolution": "1D"}, "tradingview_chart"),
     ("get_funding_rate_history", BTC | WINDOW, "funding_rate_history"),
+    ("get_delivery_prices", {"index_name": "btc_usd"}, "delivery_prices"),
+    ("get_index_chart_data", {"index_name": "btc_usd", "range": "1h"}, "index_chart_data"),
+    (
+        "get_volatility_index_data",
+        {"currency": "BTC", "resolution": "43200"} | WINDOW,
+        "volatility_index",
+    ),
 ]
 
 
