@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from etl.commands import database, fetch, lake, load
+from etl.commands import database, fetch, lake, load, reference
 from etl.commands.options import ERROR, Flags
 from etl.errors import EtlError
 from lake.errors import LakeError
@@ -47,6 +47,7 @@ def _root(
     context.obj = Flags(config, {"root": lake, **hosts, "dsn": dsn})
 
 
+reference.register(fetch.backfill_app)
 app.add_typer(fetch.app)
 app.add_typer(lake.app)
 app.add_typer(load.app)

@@ -36,6 +36,14 @@ backfill-perp *options:
 backfill-futures *options:
     @{{ lake }} backfill futures "$@"
 
+# Index prices, delivery prices, the volatility index: just backfill-reference --start 2024-01-01
+[group('lake')]
+[no-exit-message]
+backfill-reference *options:
+    @{{ lake }} backfill index "$@"
+    @{{ lake }} backfill deliveries "$@"
+    @{{ lake }} backfill dvol "$@"
+
 # Hourly funding rates
 [group('lake')]
 [no-exit-message]

@@ -155,7 +155,7 @@ def _decode(
     frames = {}
     for name, body in raw.bodies(folder):
         if good[i := number[name]]:
-            page, answers[i] = _asked(_page(dataset, name, body), answers[i], dataset.grid)
+            page, answers[i] = _asked(_page(dataset, name, body), answers[i], dataset)
             closed = _within_ms(page, 0, int(sent[i]) - dataset.grid.closes_after_ms + 1)
             frames[answers[i].first_ms or 0, i] = closed.with_columns(
                 attempt=pl.lit(i, dtype=pl.UInt32)
@@ -164,15 +164,16 @@ def _decode(
     return pl.concat([dataset.empty_page(), *in_order]).lazy(), answers
 
 
-def _asked(page: pl.DataFrame, answer: Answer, grid: Grid) -> tuple[pl.DataFrame, Answer]:
+def _asked(page: pl.DataFrame, answer: Answer, dataset: Dataset) -> tuple[pl.DataFrame, Answer]:
     """Return the rows of a page that were asked for, and the answer with what it says of them.
 
     One row more at either end is no fault: how the exchange rounds a start is not documented.
     """
-    start, end = answer.window.start_ms, answer.window.end_ms
+    start, end, step = answer.window.start_ms, answer.window.end_ms, dataset.grid.step_ms
     asked = _within_ms(page, start, end)
-    near = _within_ms(page, start - grid.step_ms, end + grid.step_ms)
-    is_shifted = len(near) < len(page) or (asked.is_empty() and not page.is_empty())
+    near = _within_ms(page, start - step, end + step)
+    is_off = len(near) < len(page) or (asked.is_empty() and not page.is_empty())
+    is_shifted = is_off and not dataset.is_wide
     first, last = _bounds(asked)
     return asked, answer._replace(is_ok=True, first_ms=first, last_ms=last, is_shifted=is_shifted)
 

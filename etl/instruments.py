@@ -31,6 +31,7 @@ class Instrument(msgspec.Struct, frozen=True):
     settlement_period: str | None = None
     settlement_currency: str | None = None
     expiration_timestamp: int | None = None
+    price_index: str | None = None
 
     @property
     def is_perpetual(self) -> bool:
@@ -78,6 +79,50 @@ class Universe:
         what = "no instrument" if found is None else f"{name} is a {found.kind}: no perpetual"
         message = f"{what} {name!r}; nearest: {', '.join(near) or 'none listed'}"
         raise UsageError(message)
+
+    def find(self, name: str) -> Instrument | None:
+        """Return the instrument or index of that name, or None."""
+        return self.instruments.get(name) or self._index(name)
+
+    def index(self, name: str) -> Instrument:
+        """Return an index as if it were an instrument: listed with its first perpetual.
+
+        Raises
+        ------
+        UsageError
+            If no perpetual follows it.
+        """
+        found = self._index(name)
+        if found is None:
+            followed = {one.price_index for one in self.instruments.values() if one.is_perpetual}
+            _check_words("no perpetual follows an index", [name], followed)
+            message = f"no index {name!r}"
+            raise UsageError(message)
+        return found
+
+    def followers(self, index: str) -> list[Instrument]:
+        """Return the perpetuals that follow an index, by name.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        self.index(index)
+        found = [
+            one
+            for one in self.instruments.values()
+            if one.is_perpetual and one.price_index == index
+        ]
+        return sorted(found, key=lambda one: one.instrument_name)
+
+    def _index(self, name: str) -> Instrument | None:
+        listed = [
+            one.creation_timestamp
+            for one in self.instruments.values()
+            if one.is_perpetual and one.price_index == name
+        ]
+        return Instrument(name, "index", min(listed), tick_size=0.0) if listed else None
 
     def check_currencies(self, currencies: Sequence[str]) -> None:
         """Raise UsageError if nothing that is listed settles in one of the currencies."""

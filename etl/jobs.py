@@ -35,7 +35,7 @@ class Wish:
     """What the user asks for, in Unix milliseconds; a bound that is None is open.
 
     Dated futures are asked for by `currencies` and settlement `periods`; `instruments` then picks
-    some of them, or all where it is empty.
+    some of them, or all where it is empty. Perpetuals may be asked for by the index they follow.
     """
 
     dataset: Dataset
@@ -44,6 +44,7 @@ class Wish:
     end_ms: int | None = None
     currencies: Sequence[str] = ()
     periods: Sequence[str] = ()
+    indices: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +154,10 @@ def jobs_of(run: Run, wish: Wish) -> list[Job]:
     now = run.universe.now_ms
     _check_past("--start", wish.start_ms, now)
     _check_past("--end", wish.end_ms, now)
-    span = Span(wish.start_ms or 0, now if wish.end_ms is None else wish.end_ms)
+    since_ms = max(wish.start_ms or 0, wish.dataset.since_ms)
+    span = Span(since_ms, now if wish.end_ms is None else wish.end_ms)
     jobs = []
-    for instrument in _futures(run, wish) if wish.currencies else _perpetuals(run, wish):
+    for instrument in _CHOSEN[wish.dataset.of](run, wish):
         name = instrument.instrument_name
         owed = plan.clip(span, Span(instrument.first_asked_ms, min(now, instrument.life.end_ms)))
         jobs += [
@@ -166,7 +168,9 @@ def jobs_of(run: Run, wish: Wish) -> list[Job]:
 
 
 def _perpetuals(run: Run, wish: Wish) -> list[Instrument]:
-    found = [run.universe.perpetual(name) for name in dict.fromkeys(wish.instruments)]
+    followers = (one for index in wish.indices for one in run.universe.followers(index))
+    names = [*wish.instruments, *(one.instrument_name for one in followers)]
+    found = [run.universe.perpetual(name) for name in dict.fromkeys(names)]
     for instrument in found:
         if wish.start_ms is not None and wish.start_ms < instrument.creation_timestamp:
             listed = format_moment(instrument.creation_timestamp)
@@ -186,6 +190,13 @@ def _futures(run: Run, wish: Wish) -> list[Instrument]:
     return (
         [known[name] for name in dict.fromkeys(wish.instruments)] if wish.instruments else futures
     )
+
+
+def _indices(run: Run, wish: Wish) -> list[Instrument]:
+    return [run.universe.index(name) for name in dict.fromkeys(wish.instruments)]
+
+
+_CHOSEN = {"perpetual": _perpetuals, "future": _futures, "index": _indices}
 
 
 def _check_past(name: str, ms: int | None, now_ms: int) -> None:

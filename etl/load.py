@@ -29,7 +29,7 @@ from lake.read import checksum
 
 logger = logging.getLogger(__name__)
 
-LOADED = ("perpetuals_ohlcv", "funding_rates")
+LOADED = ("perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "index_prices")
 SQL = Path(__file__).parent.parent / "sql" / "load"
 LOCK = 0x64657269  # "deri": one loader at a time per database
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pyarrow as pa
 
+from etl import index_prices
 from etl.datasets import DATASETS
 from etl.errors import LoadError
 from etl.exact import exact
@@ -16,6 +17,8 @@ from lake.read import checksum, read_table
 
 def schema_of(dataset: str) -> pa.Schema:
     """Return the exact Arrow schema of a dataset: the one of the lake and of its table."""
+    if dataset == index_prices.NAME:
+        return arrow(index_prices.EMPTY).schema
     found = DATASETS[dataset]
     empty = found.transform(found.empty_page().lazy(), "").collect()
     return arrow(empty.select(found.columns)).schema

@@ -88,13 +88,13 @@ async def heal(
         {
             settlement_currency(partition.instrument)
             for partition, _ in held
-            if not find_dataset(partition.dataset).of_perpetuals
+            if find_dataset(partition.dataset).of == "future"
         }
     )
     async with _run(settings, lake, progress, expired_of=expired_of) as run:
         jobs = []
         for partition, record in held:
-            instrument = run.universe.instruments.get(partition.instrument)
+            instrument = run.universe.find(partition.instrument)
             if instrument is None:
                 run.errors.append(f"{partition.instrument} is no longer listed: not healed")
             else:
@@ -231,7 +231,7 @@ async def _fetch(run: Run, job: Job, window: Span) -> None:
         return
     name = job.instrument.instrument_name
     dataset = job.dataset
-    params = dataset.params(name, window)
+    params = dataset.params(name, window, run.universe.now_ms)
     request = Request(dataset.method, params, window, folder_of(run.lake, job), dataset.check)
     try:
         await run.client.call(request)

@@ -106,5 +106,5 @@ def _last_heard_ms(lake: Lake, dataset: Dataset, partition: Partition, universe:
 
 def _life(universe: Universe, instrument: str) -> Span:
     """Return the instrument's life; all of time where no list of instruments was staged."""
-    known = universe.instruments.get(instrument)
+    known = universe.find(instrument)
     return known.life if known else Span(0, 2**53)

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from etl import plan
-from etl.datasets import DATASETS, Dataset
+from etl.datasets import DATASETS, HOUR_MS, Dataset
 from etl.fold import raw_folder
 from etl.instruments import settlement_currency
 from etl.moments import format_moment
@@ -61,7 +61,7 @@ def statuses(lake: Lake, dataset: str | None = None) -> list[Status]:
     found = []
     known = sorted(records(lake, dataset))
     for (name, instrument), group in groupby(known, key=lambda one: _subject(one[0])):
-        found.append(_status(lake, DATASETS[name], instrument, list(group)))
+        found.append(_status(lake, name, instrument, list(group)))
     vouched = {(status.dataset, status.instrument) for status in found}
     for name in [dataset] if dataset else lake.datasets():
         strays = set(held_instruments(lake, name)) - {held for of, held in vouched if of == name}
@@ -143,15 +143,16 @@ def _subject(partition: Partition) -> tuple[str, str]:
 
 
 def _status(
-    lake: Lake, dataset: Dataset, instrument: str, parts: Sequence[tuple[Partition, Record]]
+    lake: Lake, name: str, instrument: str, parts: Sequence[tuple[Partition, Record]]
 ) -> Status:
     kept = [record for _, record in parts]
-    gaps = _gaps(kept, dataset.grid.step_ms)
+    dataset = DATASETS.get(name)
+    gaps = _gaps(kept, dataset.grid.step_ms if dataset else HOUR_MS)
     doubts = [_doubt(lake, dataset, part, record) for part, record in parts]
-    why = next(filter(None, [*doubts, _stray(lake, dataset, instrument, parts)]), "")
+    why = next(filter(None, [*doubts, _stray(lake, name, instrument, parts)]), "")
     is_complete = all(reason in SETTLED for reason in gaps)
     return Status(
-        dataset.name,
+        name,
         instrument,
         "UNKNOWN" if why else "COMPLETE" if is_complete else "INCOMPLETE",
         min((record.first_ms for record in kept if record.first_ms is not None), default=None),
@@ -182,10 +183,15 @@ def _gaps(kept: Sequence[Record], step_ms: int) -> dict[str, int]:
     return {reason: rows for reason, rows in sorted(counts.items()) if rows}
 
 
-def _doubt(lake: Lake, dataset: Dataset, partition: Partition, record: Record) -> str:
-    """Return why the ledger does not vouch for a partition's files, or nothing."""
-    folder = raw_folder(lake, dataset, partition.instrument, partition.year)
-    if record.segments != raw.segments(folder):
+def _doubt(lake: Lake, dataset: Dataset | None, partition: Partition, record: Record) -> str:
+    """Return why the ledger does not vouch for a partition's files, or nothing.
+
+    Without a dataset it is a partition made from others, that has no raw of its own.
+    """
+    year = partition.year
+    if dataset and record.segments != raw.segments(
+        raw_folder(lake, dataset, partition.instrument, year)
+    ):
         return f"raw of {partition.year} is newer than the ledger: run backfill, heal or replay"
     if record.rows and not lake.clean(partition).exists():
         return f"{lake.clean(partition)} is gone: run replay"
@@ -193,9 +199,9 @@ def _doubt(lake: Lake, dataset: Dataset, partition: Partition, record: Record) -
 
 
 def _stray(
-    lake: Lake, dataset: Dataset, instrument: str, parts: Sequence[tuple[Partition, Record]]
+    lake: Lake, name: str, instrument: str, parts: Sequence[tuple[Partition, Record]]
 ) -> str:
     """Return which published file of an instrument has no ledger, or nothing."""
     vouched = {lake.clean(partition) for partition, _ in parts}
-    files = sorted((lake.clean_folder(dataset.name) / instrument).glob("*.parquet"))
+    files = sorted((lake.clean_folder(name) / instrument).glob("*.parquet"))
     return next((f"{path} has no ledger: run replay" for path in files if path not in vouched), "")

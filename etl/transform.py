@@ -90,7 +90,7 @@ def decode_funding(body: bytes) -> pl.DataFrame:
 def transform_candles(raw: pl.LazyFrame, instrument: str) -> pl.LazyFrame:
     """Return candles [quote, base coin, quote] keyed by their open time."""
     return raw.select(
-        _timestamp(),
+        timestamp(),
         pl.lit(instrument).alias("instrument"),
         pl.col(*PRICES, "volume", "cost"),
         pl.col("attempt"),
@@ -100,7 +100,7 @@ def transform_candles(raw: pl.LazyFrame, instrument: str) -> pl.LazyFrame:
 def transform_funding(raw: pl.LazyFrame, instrument: str) -> pl.LazyFrame:
     """Return hourly funding rates [1] and index prices [USD]; a row describes the hour it ends."""
     return raw.select(
-        _timestamp(),
+        timestamp(),
         pl.lit(instrument).alias("instrument"),
         pl.col("index_price", "prev_index_price", "interest_1h", "interest_8h"),
         pl.col("attempt"),
@@ -117,6 +117,7 @@ def latest(rows: pl.DataFrame) -> pl.DataFrame:
     return rows[order.filter(is_last)]  # one copy of the rows, where a sort makes two
 
 
-def _timestamp() -> pl.Expr:
+def timestamp() -> pl.Expr:
+    """Return the column `timestamp` [µs, UTC] of rows stamped in milliseconds."""
     # ms to µs by hand: a cast of the epoch would accept microseconds sent by mistake.
     return (pl.col("timestamp_ms") * 1000).cast(pl.Datetime("us", "UTC")).alias("timestamp")

@@ -66,9 +66,9 @@ def backfill_perpetuals(
     """
     wish = _candles(instruments, start, end, resolution)
     if dry_run:
-        _estimate(context, wish, as_json)
+        print_estimate(context, wish, as_json)
     else:
-        _backfill(context, wish, wait=wait, load=load, as_json=as_json)
+        complete(context, wish, wait=wait, load=load, as_json=as_json)
 
 
 @backfill_app.command("futures")
@@ -100,9 +100,9 @@ def backfill_futures(
         dataset, currency, start=start, end=end, periods=settlement, instruments=instruments
     )
     if dry_run:
-        _estimate(context, wish, as_json)
+        print_estimate(context, wish, as_json)
     else:
-        _backfill(context, wish, wait=wait, load=False, as_json=as_json)
+        complete(context, wish, wait=wait, load=False, as_json=as_json)
 
 
 @backfill_app.command("funding")
@@ -122,9 +122,9 @@ def backfill_funding(
     """
     wish = _funding(instruments, start, end)
     if dry_run:
-        _estimate(context, wish, as_json)
+        print_estimate(context, wish, as_json)
     else:
-        _backfill(context, wish, wait=wait, load=load, as_json=as_json)
+        complete(context, wish, wait=wait, load=load, as_json=as_json)
 
 
 @plan_app.command("perpetuals")
@@ -140,7 +140,7 @@ def plan_perpetuals(
 
     Example: deribit-lake plan perpetuals --start 2024-01-01 --json
     """
-    _estimate(context, _candles(instruments, start, end, resolution), as_json)
+    print_estimate(context, _candles(instruments, start, end, resolution), as_json)
 
 
 @plan_app.command("funding")
@@ -155,7 +155,7 @@ def plan_funding(
 
     Example: deribit-lake plan funding
     """
-    _estimate(context, _funding(instruments, start, end), as_json)
+    print_estimate(context, _funding(instruments, start, end), as_json)
 
 
 @app.command()
@@ -176,7 +176,8 @@ def heal(
     names = [find_dataset(dataset).name] if dataset else list(DATASETS)
     with reporting(settings) as progress:
         report = asyncio.run(pipeline.heal(settings, names, progress, wait=wait))
-    _finish(settings, names, report, as_json=as_json)
+        _follow_up(settings, names)
+    finish(settings, names, report, as_json=as_json)
 
 
 def _candles(instruments: str, start: str | None, end: str | None, resolution: str) -> "Wish":
@@ -193,8 +194,8 @@ def _funding(instruments: str, start: str | None, end: str | None) -> "Wish":
     return wish_for(FUNDING, instruments, start, end)
 
 
-def _estimate(context: typer.Context, wish: "Wish", as_json: bool) -> None:
-
+def print_estimate(context: typer.Context, wish: "Wish", as_json: bool) -> None:
+    """Say what a wish would cost, and fetch nothing."""
     from etl import pipeline
 
     settings = settings_of(context)
@@ -212,9 +213,10 @@ def _estimate(context: typer.Context, wish: "Wish", as_json: bool) -> None:
     )
 
 
-def _backfill(
+def complete(
     context: typer.Context, wish: "Wish", *, wait: bool, load: bool, as_json: bool
 ) -> None:
+    """Fetch what a wish lacks, say what came of it, and leave with the verdict."""
     from etl import pipeline
 
     settings = settings_of(context)
@@ -222,13 +224,23 @@ def _backfill(
         check_loadable(settings, wish.dataset.name)
     with reporting(settings) as progress:
         report = asyncio.run(pipeline.backfill(settings, wish, progress, wait=wait))
+        _follow_up(settings, [wish.dataset.name])
     if load:
         load_after(settings, wish, quiet=as_json)
     only = wish.instruments or None
-    _finish(settings, [wish.dataset.name], report, as_json=as_json, only=only)
+    finish(settings, [wish.dataset.name], report, as_json=as_json, only=only)
 
 
-def _finish(
+def _follow_up(settings: "Settings", datasets: Sequence[str]) -> None:
+    """Bring up to date what is made of datasets that were just fetched."""
+    from etl.index_prices import publish_index_prices
+    from lake.paths import open_lake
+
+    if "funding_rates" in datasets:
+        publish_index_prices(open_lake(settings.root))
+
+
+def finish(
     settings: "Settings",
     datasets: Sequence[str],
     report: "Report",

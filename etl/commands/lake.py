@@ -87,13 +87,17 @@ def replay(context: typer.Context, dataset: DatasetName = None, wait: Wait = Fal
 
     Example: deribit-lake replay --dataset perpetuals_ohlcv
     """
-    from etl.datasets import DATASETS, find_dataset
+    from etl.datasets import DATASETS, FUNDING, find_dataset
+    from etl.index_prices import publish_index_prices
     from etl.replay import replay as rebuild
+    from lake.paths import open_lake
 
     settings = settings_of(context)
     chosen = [find_dataset(dataset)] if dataset else list(DATASETS.values())
     with reporting(settings):
         rebuilt = rebuild(settings, chosen, wait=wait)
+        if FUNDING in chosen:
+            rebuilt += publish_index_prices(open_lake(settings.root), wait=wait)
     rows = sum(record.rows for _, record in rebuilt)
     typer.echo(f"rebuilt {len(rebuilt)} partitions, {rows:,} rows")
 

@@ -14,6 +14,8 @@ duplicated     some rows of a page come twice
 unordered      the rows of a page come in disorder
 revised        bars closed within two hours before the present are provisional when an instrument
                and resolution is first asked for them, and settled from the second time on
+contradictory  the delivery price of every tenth day comes twice, with two values; only by name,
+               never with "all", for no healthy answer ever follows
 =============  ==================================================================================
 
 A fault is a pure function of (fault seed, method and parameters, how often this was asked before)
@@ -35,8 +37,15 @@ from tests.exchange.trades import Ints
 PAGE_FAULTS = ("truncated", "shifted", "duplicated", "unordered")
 ANSWER_FAULTS = ("latency", "rate_limit", "html_502", "cut_body", "settlement", "internal")
 NAMES = (*ANSWER_FAULTS, *PAGE_FAULTS, "maintenance", "revised")
+BY_NAME_ONLY = ("contradictory",)
 
-PAGE_METHODS = ("public/get_tradingview_chart_data", "public/get_funding_rate_history")
+DELIVERIES = "public/get_delivery_prices"
+PAGE_METHODS = (
+    "public/get_tradingview_chart_data",
+    "public/get_funding_rate_history",
+    "public/get_volatility_index_data",
+    DELIVERIES,
+)
 HEALTHY_FROM = 3
 """How often a request may have been asked before and still fail."""
 
@@ -48,9 +57,10 @@ _MAINTENANCE_REQUESTS = 10
 def named(text: str) -> frozenset[str]:
     """Return the faults that ``--faults`` names: none, all, or some with commas between."""
     chosen = {"none": (), "all": NAMES}.get(text, tuple(text.split(",")))
-    unknown = [name for name in chosen if name not in NAMES]
+    unknown = [name for name in chosen if name not in (*NAMES, *BY_NAME_ONLY)]
     if unknown:
-        message = f"unknown fault {unknown[0]!r}; known are none, all, {', '.join(NAMES)}"
+        known = ", ".join(("none", "all", *NAMES, *BY_NAME_ONLY))
+        message = f"unknown fault {unknown[0]!r}; known are {known}"
         raise ValueError(message)
     return frozenset(chosen)
 
@@ -79,9 +89,11 @@ class Fault:
         return np.argsort(mixed, kind="stable") if self.name == "unordered" else rows
 
     def damage(self, result: Any) -> Any:
-        """Return a page, columns or list, with its rows as the fault leaves them."""
+        """Return a page, columns or lists, with its rows as the fault leaves them."""
         if isinstance(result, list):
             return [result[row] for row in self.rows(len(result))]
+        if "data" in result:
+            return result | {"data": self.damage(result["data"])}
         rows = self.rows(len(result["ticks"]))
         return {
             name: column[rows] if isinstance(column, np.ndarray) else column
@@ -147,4 +159,13 @@ class Faults:
         name = drawable[place] if place < len(drawable) else None
         if name not in self.names or (name in PAGE_FAULTS and method not in PAGE_METHODS):
             return None
+        if name == "shifted" and method == DELIVERIES:
+            return None  # it is asked by number and has no window
         return Fault(name, int(noise.mix(np.array([number], dtype=np.uint64))[0]))
+
+
+def contradict(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a page of delivery prices in which every tenth day comes twice, with two values."""
+    twice = [row for row in result["data"] if row["date"].endswith("0")]
+    other = [row | {"delivery_price": row["delivery_price"] + 100} for row in twice]
+    return result | {"data": [*result["data"], *other]}

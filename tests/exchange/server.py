@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.exchange.errors import ApiError
-from tests.exchange.faults import PAGE_METHODS, Fault, Faults
+from tests.exchange.faults import DELIVERIES, PAGE_METHODS, Fault, Faults, contradict
 from tests.exchange.limits import Connections, Limits
 from tests.exchange.market import Market
 from tests.exchange.methods import METHODS, ON_HISTORY, chart_of
@@ -23,6 +23,7 @@ from tests.exchange.revisions import provisional
 from tests.exchange.rpc import Call, envelope, read_call
 from tests.exchange.tape import RESOLUTIONS
 from tests.exchange.trades import MINUTE_MS
+from tests.exchange.volatility_index import STEPS_MS
 
 CHART = "public/get_tradingview_chart_data"
 TOO_MANY_REQUESTS = 10028
@@ -103,6 +104,8 @@ class Exchange:
             result = await self._chart(market, self._params(call, params))
         else:
             result = METHODS[call.method](market, self._params(call, params))
+        if call.method == DELIVERIES and "contradictory" in self.faults.names:
+            result = contradict(result)
         return fault.damage(result) if fault and call.method in PAGE_METHODS else result
 
     @staticmethod
@@ -152,6 +155,8 @@ def application(exchange: Exchange) -> Starlette:
 
 
 def _bar_ms(params: dict[str, Any]) -> int:
-    """Return the grain of a page: a chart's resolution, or funding's hour."""
+    """Return the grain of a page: a bar's length, or funding's hour."""
+    if "currency" in params:
+        return STEPS_MS.get(str(params.get("resolution")), HOUR_MS)
     span = RESOLUTIONS.get(str(params.get("resolution")))
     return span * MINUTE_MS if span else HOUR_MS

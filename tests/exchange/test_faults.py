@@ -195,3 +195,14 @@ def _status(client, url, call):
         return client.get(url, params=call).status_code
     except httpx.RemoteProtocolError:
         return None
+
+
+def test_a_contradictory_day_is_only_met_by_name(open_exchange):
+    params = {"index_name": "btc_usd", "count": 20}
+    honest = open_exchange(faults="none").result("get_delivery_prices", **params)["data"]
+    liar = open_exchange(faults="contradictory").result("get_delivery_prices", **params)["data"]
+
+    assert "contradictory" not in named("all")
+    assert liar[:20] == honest
+    assert {row["date"][-1] for row in liar[20:]} == {"0"}
+    assert len(liar) > 20
