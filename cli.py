@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from etl.commands import database, fetch, lake, load, reference
+from etl.commands import compute, database, fetch, lake, load, reference
 from etl.commands.options import ERROR, Flags
 from etl.errors import EtlError
 from lake.errors import LakeError
@@ -50,6 +50,7 @@ def _root(
 reference.register(fetch.backfill_app)
 app.add_typer(fetch.app)
 app.add_typer(lake.app)
+app.add_typer(compute.compute_app, name="compute")
 app.add_typer(load.app)
 app.add_typer(database.app)
 

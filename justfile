@@ -44,6 +44,12 @@ backfill-reference *options:
     @{{ lake }} backfill deliveries "$@"
     @{{ lake }} backfill dvol "$@"
 
+# Basis of dated futures and its term structure, from what the lake holds
+[group('lake')]
+[no-exit-message]
+basis *options:
+    @{{ lake }} compute basis "$@"
+
 # Hourly funding rates
 [group('lake')]
 [no-exit-message]

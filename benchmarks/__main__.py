@@ -11,6 +11,7 @@ TABLES = {
     "replay": ONE_CORE,
     "contract": ONE_CORE,
     "query": {},
+    "basis": ONE_CORE,
     "load": {},
     "command": {},
     "exchange": {},

@@ -104,7 +104,7 @@ def wish_for(dataset: Dataset, instruments: str, start: str | None, end: str | N
     UsageError
         If no instrument is named, or a date cannot be read or lies behind the other.
     """
-    names = _words(instruments)
+    names = words(instruments)
     first = parse_moment(start, "--start") if start else None
     last = parse_moment(end, "--end") if end else None
     if not names:
@@ -132,20 +132,21 @@ def futures_wish(
     UsageError
         If no currency is named, or a date cannot be read or lies behind the other.
     """
-    currencies = _words(currency)
+    currencies = words(currency)
     if not currencies:
         message = f"--currency {currency!r} names no currency"
         raise UsageError(message)
     bounds = wish_for(dataset, instruments or "all", start, end)
     return replace(
         bounds,
-        instruments=_words(instruments or ""),
+        instruments=words(instruments or ""),
         currencies=currencies,
-        periods=_words(periods or ""),
+        periods=words(periods or ""),
     )
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Return the words of a list with commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from etl.errors import UsageError
+from lake.ledger import Span
 
 
 def clock_ms() -> int:
@@ -27,6 +28,24 @@ def parse_moment(text: str, name: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
+
+
+def parse_span(start: str | None, end: str | None) -> Span | None:
+    """Return the span two of a user's words bound, an open end as the end of time; None for none.
+
+    Raises
+    ------
+    UsageError
+        If one cannot be read, or they are in the wrong order.
+    """
+    if start is None and end is None:
+        return None
+    first = parse_moment(start, "--start") if start else 0
+    last = parse_moment(end, "--end") if end else 2**53
+    if first >= last:
+        message = f"--start {start} is not before --end {end}"
+        raise UsageError(message)
+    return Span(first, last)
 
 
 def format_moment(ms: int) -> str:

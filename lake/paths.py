@@ -43,6 +43,10 @@ class Lake:
             / f"{partition.year}.parquet"
         )
 
+    def derived(self, dataset: str, part: str, month: str) -> Path:
+        """Return the file of a month (``2024-05``) of a derived dataset."""
+        return self.root / "derived" / dataset / part / f"{month}.parquet"
+
     def quarantine(self, partition: Partition) -> Path:
         """Return the file of rows that failed their contract."""
         folder = self.root / "quarantine" / partition.dataset

@@ -40,7 +40,7 @@ def set_aside(lake: Lake, fault: Fault) -> Path:
 
 
 def _unreadable(lake: Lake) -> Iterator[Fault]:
-    for top in ("raw", "quarantine"):
+    for top in ("raw", "quarantine", "derived"):
         for path in sorted((lake.root / top).glob("**/*.parquet")):
             try:
                 read_table(path)

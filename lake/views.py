@@ -32,6 +32,8 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     for name in lake.datasets():
         _create(connection, name, lake.clean_folder(name))
+    for folder in sorted((lake.root / "derived").glob("*")):
+        _create(connection, folder.name, folder)
     for folder in sorted((lake.root / "quarantine").glob("[!f]*")):
         _create(connection, f"quarantine_{folder.name}", folder)
     for path in sorted(VIEWS.glob("*.sql")):

@@ -52,9 +52,19 @@ def split(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> Split:
 
 
 def check(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
-    """Refuse a frame that breaks any promise of its dataset.
+    """Refuse a frame that breaks any promise of its dataset: `check_rows` and `check_key`.
 
-    On top of the rules for rows: exactly the model's columns in their order, and `check_key`.
+    Raises
+    ------
+    ContractError
+        The message shows the first bad rows.
+    """
+    check_rows(frame, model)
+    check_key(frame)
+
+
+def check_rows(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
+    """Refuse a frame in which a row breaks a rule, or whose columns are not exactly the model's.
 
     Raises
     ------
@@ -67,7 +77,6 @@ def check(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
             broken["failed_check"].head(SHOWN_ROWS)
         )
         raise ContractError(_message(f"{len(broken)} rows break {model.__name__}", rows))
-    check_key(frame)
 
 
 def check_key(frame: pl.DataFrame) -> None:

@@ -32,13 +32,9 @@ def load_lake(
     Example: deribit-lake load --dataset perpetuals_ohlcv --instruments BTC-PERPETUAL
     """
     from etl.load import load
-    from etl.moments import parse_moment
-    from lake.ledger import Span
+    from etl.moments import parse_span
 
-    settings, span = settings_of(context), None
-    if start or end:
-        first = parse_moment(start, "--start") if start else 0
-        span = Span(first, parse_moment(end, "--end") if end else 2**53)
+    settings, span = settings_of(context), parse_span(start, end)
     names = [name.strip() for name in instruments.split(",")] if instruments else None
     with reporting(settings) as progress:
         done = load(

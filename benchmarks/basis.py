@@ -1,0 +1,91 @@
+"""Basis of dated futures on one core, beside the cost of reading and writing the same columns.
+
+A lake of two simulated years of BTC futures is filled first, over a socket. Reading alone takes
+the three columns that are needed; writing alone publishes the finished frames.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from benchmarks.machine import best, pin_to_one_core, show
+from etl.compute import CANDLE_COLUMNS, basis_by_month, compute_basis
+from etl.fold import arrow
+from etl.progress import Progress
+from lake.paths import Lake, open_lake
+from lake.write import publish_table
+from quant.basis import constant_maturity
+from tests.acceptance.command import Product
+from tests.exchange.running import running
+
+PERIOD = ("--start", "2023-01-01", "--end", "2025-01-01")
+ROUNDS = 3
+
+
+def main() -> None:
+    """Fill a lake, print the table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _fill(folder / "lake")
+        pin_to_one_core()
+        _table(open_lake(folder / "lake"), folder)
+
+
+def _fill(root: Path) -> None:
+    with running(limits=False) as exchange:
+        product = Product(root, exchange.url)
+        for what in (
+            ("futures", "--currency", "BTC"),
+            ("perpetuals", "--instruments", "BTC-PERPETUAL"),
+            ("index", "--index", "btc_usd"),
+        ):
+            done = product.run("backfill", *what, *PERIOD)
+            if done.returncode:
+                raise SystemExit(done.stderr)
+
+
+def _table(lake: Lake, folder: Path) -> None:
+    frames = [frame for _, _, frame in basis_by_month(lake)]
+    tables = [_stored(frame) for frame in frames]
+    rows = sum(map(len, frames))
+    paths = sorted(lake.clean_folder("futures_ohlcv").glob("*/*.parquet"))
+
+    def write(tables: list[pa.Table]) -> None:
+        for number, table in enumerate(tables):
+            publish_table(table, folder / f"{number}.parquet")
+
+    def compute_and_write() -> None:
+        write([_stored(frame) for _, _, frame in basis_by_month(lake)])
+
+    def command() -> None:
+        shutil.rmtree(lake.root / "derived", ignore_errors=True)
+        compute_basis(lake, Progress())
+
+    tasks: dict[str, Callable[[], object]] = {
+        "read three columns": lambda: [pl.read_parquet(p, columns=CANDLE_COLUMNS) for p in paths],
+        "read and compute": lambda: list(basis_by_month(lake)),
+        "write": lambda: write(tables),
+        "read, compute and write": compute_and_write,
+        "term structure of 3 maturities": lambda: [constant_maturity(each) for each in frames],
+        "compute basis (both, checked)": command,
+    }
+    seconds = {name: best(task, ROUNDS) for name, task in tasks.items()}
+    floor = seconds["read three columns"]
+    body = [
+        [name, f"{took:.2f}", f"{rows / took / 1e6:.1f}", f"{took / floor:.1f}"]
+        for name, took in seconds.items()
+    ]
+    head = ["", "seconds", "million rows/s", "of reading alone"]
+    show(f"Basis of {rows:,} minutes of futures, one core", head, body)
+
+
+def _stored(frame: pl.DataFrame) -> pa.Table:
+    return arrow(frame.with_columns(pl.col("instrument", "status").cast(pl.String)))
+
+
+if __name__ == "__main__":
+    main()
