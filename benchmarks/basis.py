@@ -6,8 +6,9 @@ the three columns that are needed; writing alone publishes the finished frames.
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -15,12 +16,15 @@ import pyarrow as pa
 from benchmarks.machine import best, pin_to_one_core, show
 from etl.compute import CANDLE_COLUMNS, basis_by_month, compute_basis
 from etl.fold import arrow
-from etl.progress import Progress
+from etl.progress import progress_on
 from lake.paths import Lake, open_lake
 from lake.write import publish_table
 from quant.basis import constant_maturity
 from tests.acceptance.command import Product
 from tests.exchange.running import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PERIOD = ("--start", "2023-01-01", "--end", "2025-01-01")
 ROUNDS = 3
@@ -59,18 +63,20 @@ def _table(lake: Lake, folder: Path) -> None:
             publish_table(table, folder / f"{number}.parquet")
 
     def compute_and_write() -> None:
-        write([_stored(frame) for _, _, frame in basis_by_month(lake)])
+        for number, (_, _, frame) in enumerate(basis_by_month(lake)):
+            publish_table(_stored(frame), folder / f"{number}.parquet")
 
     def command() -> None:
         shutil.rmtree(lake.root / "derived", ignore_errors=True)
-        compute_basis(lake, Progress())
+        with progress_on(is_terminal=False) as progress:
+            compute_basis(lake, progress)
 
     tasks: dict[str, Callable[[], object]] = {
-        "read three columns": lambda: [pl.read_parquet(p, columns=CANDLE_COLUMNS) for p in paths],
-        "read and compute": lambda: list(basis_by_month(lake)),
+        "read three columns": lambda: deque(map(_read, paths), maxlen=0),
+        "read and compute": lambda: deque(basis_by_month(lake), maxlen=0),
         "write": lambda: write(tables),
         "read, compute and write": compute_and_write,
-        "term structure of 3 maturities": lambda: [constant_maturity(each) for each in frames],
+        "term structure of 3 maturities": lambda: deque(map(constant_maturity, frames), maxlen=0),
         "compute basis (both, checked)": command,
     }
     seconds = {name: best(task, ROUNDS) for name, task in tasks.items()}
@@ -81,6 +87,10 @@ def _table(lake: Lake, folder: Path) -> None:
     ]
     head = ["", "seconds", "million rows/s", "of reading alone"]
     show(f"Basis of {rows:,} minutes of futures, one core", head, body)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    return pl.read_parquet(path, columns=CANDLE_COLUMNS)
 
 
 def _stored(frame: pl.DataFrame) -> pa.Table:

@@ -35,6 +35,7 @@ from validators.derived import FuturesBasis, FuturesCurve
 logger = logging.getLogger(__name__)
 
 BASIS, CURVE = "futures_basis", "futures_curve"
+MINUTE = timedelta(minutes=1)
 VERSION = 1  # raised when the same inputs would give other rows
 INPUTS = b"deribit_lake.inputs"
 CANDLE_COLUMNS = ["timestamp", "close", "volume"]
@@ -212,11 +213,22 @@ def _by_month(
     index = _read(run, index_prices.NAME, family.index, year, ["timestamp", "price"])
     for month in months:
         start, end = month_bounds(month)
-        rows = futures.filter(
-            pl.col("timestamp").is_between(start - run.tolerance, end, closed="left")
+        since = start - run.tolerance - MINUTE  # a trade just too old is known to be
+        rows = [_between(each, since, end) for each in futures]
+        table = with_basis(
+            pl.concat([futures[0].clear(), *(each for each in rows if len(each))]),
+            _between(perpetual, since, end),
+            _between(index, start, end + MINUTE),
+            tolerance=run.tolerance,
         )
-        table = with_basis(rows, perpetual, index, tolerance=run.tolerance)
         yield month, table.filter(pl.col("timestamp") >= start)
+
+
+def _between(rows: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return the rows of a sorted frame in ``[start, end)``, without a copy."""
+    bounds = pl.Series([start, end], dtype=pl.Datetime("us", "UTC"))
+    first, last = rows["timestamp"].search_sorted(bounds, side="left").to_list()
+    return rows.slice(first, last - first)
 
 
 def _inputs(run: _Run, family: _Family, year: int) -> Iterator[tuple[date, str]]:
@@ -241,9 +253,9 @@ def _inputs(run: _Run, family: _Family, year: int) -> Iterator[tuple[date, str]]
             yield month, digest
 
 
-def _futures(run: _Run, family: _Family, year: int) -> pl.DataFrame:
-    """Return the candles of a year and the last of the year before, each future's together."""
-    before = datetime(year, 1, 1, tzinfo=UTC) - run.tolerance
+def _futures(run: _Run, family: _Family, year: int) -> list[pl.DataFrame]:
+    """Return the candles of each future in a year and at the end of the year before."""
+    before = datetime(year, 1, 1, tzinfo=UTC) - run.tolerance - MINUTE
     frames = []
     for instrument, expiry in family.expiries.iter_rows():
         rows = _read(run, "futures_ohlcv", instrument, year, CANDLE_COLUMNS)
@@ -255,7 +267,7 @@ def _futures(run: _Run, family: _Family, year: int) -> pl.DataFrame:
                 pl.lit(expiry, dtype=pl.Datetime("us", "UTC")).alias("expiry"),
             )
         )
-    return pl.concat(frames)
+    return frames
 
 
 def _read(
