@@ -209,19 +209,26 @@ def _by_month(
 ) -> Iterator[tuple[date, pl.DataFrame]]:
     """Read a year once and yield the basis in some of its months."""
     futures = _futures(run, family, year)
-    perpetual = _read(run, "perpetuals_ohlcv", family.perpetual, year, CANDLE_COLUMNS)
-    index = _read(run, index_prices.NAME, family.index, year, ["timestamp", "price"])
+    lives = [(each["timestamp"][0], each["timestamp"][-1]) for each in futures]
+    before = _lookback(run, year)
+    perpetual = _read(run, "perpetuals_ohlcv", family.perpetual, year, CANDLE_COLUMNS, before)
+    index = _read(run, index_prices.NAME, family.index, year, ["timestamp", "price"], before)
     for month in months:
         start, end = month_bounds(month)
         since = start - run.tolerance - MINUTE  # a trade just too old is known to be
-        rows = [_between(each, since, end) for each in futures]
+        rows = [
+            _between(each, since, end)
+            for each, (first, last) in zip(futures, lives, strict=True)
+            if first < end and start <= last
+        ]
         table = with_basis(
-            pl.concat([futures[0].clear(), *(each for each in rows if len(each))]),
+            pl.concat(rows),
             _between(perpetual, since, end),
             _between(index, start, end + MINUTE),
             tolerance=run.tolerance,
+            since=start,
         )
-        yield month, table.filter(pl.col("timestamp") >= start)
+        yield month, table
 
 
 def _between(rows: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
@@ -255,36 +262,38 @@ def _inputs(run: _Run, family: _Family, year: int) -> Iterator[tuple[date, str]]
 
 def _futures(run: _Run, family: _Family, year: int) -> list[pl.DataFrame]:
     """Return the candles of each future in a year and at the end of the year before."""
-    before = datetime(year, 1, 1, tzinfo=UTC) - run.tolerance - MINUTE
-    frames = []
-    for instrument, expiry in family.expiries.iter_rows():
-        rows = _read(run, "futures_ohlcv", instrument, year, CANDLE_COLUMNS)
-        if rows.is_empty() and Partition("futures_ohlcv", instrument, year - 1) not in run.held:
-            continue
-        frames.append(
-            rows.filter(pl.col("timestamp") >= before).with_columns(
-                pl.lit(instrument, dtype=family.expiries.schema["instrument"]).alias("instrument"),
-                pl.lit(expiry, dtype=pl.Datetime("us", "UTC")).alias("expiry"),
-            )
+    names, before = family.expiries.schema["instrument"], _lookback(run, year)
+    return [
+        rows.with_columns(
+            pl.lit(instrument, dtype=names).alias("instrument"),
+            pl.lit(expiry, dtype=pl.Datetime("us", "UTC")).alias("expiry"),
         )
-    return frames
+        for instrument, expiry in family.expiries.iter_rows()
+        if len(rows := _read(run, "futures_ohlcv", instrument, year, CANDLE_COLUMNS, before))
+    ]
+
+
+def _lookback(run: _Run, year: int) -> datetime:
+    """Return from when on rows tell how old a price is at the start of a year."""
+    return datetime(year, 1, 1, tzinfo=UTC) - run.tolerance - MINUTE
 
 
 def _read(
-    run: _Run, dataset: str, instrument: str, year: int, columns: Sequence[str]
+    run: _Run, dataset: str, instrument: str, year: int, columns: Sequence[str], before: datetime
 ) -> pl.DataFrame:
-    """Return some columns of an instrument's year and the year before, as far as they are held."""
+    """Return some columns of an instrument's year and of the year before from `before` on."""
     schema = {"timestamp": pl.Datetime("us", "UTC")} | dict.fromkeys(columns[1:], pl.Float64())
-    paths = [
-        run.lake.clean(part)
-        for part in (Partition(dataset, instrument, each) for each in (year - 1, year))
-        if part in run.held
-    ]
+    frames = [pl.DataFrame(schema=schema)]
+    last, this = (Partition(dataset, instrument, each) for each in (year - 1, year))
     try:
-        frames = [pl.read_parquet(path, columns=list(columns)) for path in paths]
+        if last in run.held:
+            tail = pl.scan_parquet(run.lake.clean(last)).filter(pl.col("timestamp") >= before)
+            frames.append(tail.select(columns).collect())
+        if this in run.held:
+            frames.append(pl.read_parquet(run.lake.clean(this), columns=list(columns)))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise CorruptFileError(paths[-1], error) from error
-    return pl.concat([pl.DataFrame(schema=schema), *frames])
+        raise CorruptFileError(run.lake.clean(this), error) from error
+    return pl.concat(frames)
 
 
 def _paths(lake: Lake, family: _Family, month: date) -> tuple[Path, Path]:

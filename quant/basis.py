@@ -6,7 +6,7 @@ and a pair with a side older than the tolerance has no basis, but a reason.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -32,6 +32,7 @@ def with_basis(
     index: pl.DataFrame,
     *,
     tolerance: timedelta = timedelta(hours=1),
+    since: datetime | None = None,
 ) -> pl.DataFrame:
     """Return what futures stand above the perpetual of the same index.
 
@@ -46,10 +47,12 @@ def with_basis(
         `timestamp` (a moment) and `price` [quote currency] of its index, where known.
     tolerance
         How old the last trade behind a price may be.
+    since
+        Return rows from here on; those before only tell how old a price is.
 
     Returns
     -------
-    DataFrame, n rows sorted by instrument and timestamp
+    DataFrame, up to n rows, sorted by instrument and timestamp
         `timestamp`, `instrument`, `future_price`, `perpetual_price`, `index_price` [quote
         currency]; `future_is_filler`, `perpetual_is_filler`; `days_to_expiry`; `basis`, future
         less perpetual, and `index_basis`, future less index [quote currency];
@@ -62,12 +65,17 @@ def with_basis(
     """
     if futures.is_empty():
         return _empty(futures)
-    rows = futures if _is_in_order(futures) else futures.sort("instrument", "timestamp")
+    ordered = futures if _is_in_order(futures) else futures.sort("instrument", "timestamp")
+    rows = ordered.with_columns(_traded())
+    if since is not None:
+        rows = rows.filter(pl.col("timestamp") >= since)
+    if rows.is_empty():
+        return _empty(futures)
     grid = _minutes(rows)
     minutes = _by_minute(grid, perpetual, index)
-    since = (pl.col("timestamp") - grid["minute"][0]).dt.total_microseconds()
-    place = rows.select((since // _MINUTE_US).cast(pl.UInt32)).to_series()
-    pairs = pl.concat([rows.with_columns(_traded()), minutes[place]], how="horizontal")
+    elapsed = (pl.col("timestamp") - grid["minute"][0]).dt.total_microseconds()
+    place = rows.select((elapsed // _MINUTE_US).cast(pl.UInt32)).to_series()
+    pairs = rows.hstack(minutes[place])
     return _compute(pairs, tolerance)
 
 
@@ -126,9 +134,9 @@ def _by_minute(grid: pl.DataFrame, perpetual: pl.DataFrame, index: pl.DataFrame)
     points = index.select(
         (pl.col("timestamp") - _MINUTE).alias("minute"), pl.col("price").alias("index_price")
     )
-    return grid.join_asof(bars, left_on="minute", right_on="perpetual_at", coalesce=False).join(
-        points, on="minute", how="left", maintain_order="left"
-    )
+    known = grid.join_asof(bars, left_on="minute", right_on="perpetual_at")
+    both = known.join(points, on="minute", how="left", maintain_order="left")
+    return both.select("perpetual_price", "perpetual_traded", "index_price")
 
 
 def _traded() -> pl.Expr:
@@ -153,11 +161,12 @@ def _compute(pairs: pl.DataFrame, tolerance: timedelta) -> pl.DataFrame:
         .otherwise(0)
         .cast(pl.UInt8)
     )  # fmt: skip
-    judged = pairs.with_columns(status=status, days=left_us / _DAY_US)
-    is_ok = pl.col("status") == 0
+    is_ok, days, years, excess = (pl.col(name) for name in ("is_ok", "days", "years", "excess"))
     future, perpetual = pl.col("close"), pl.col("perpetual_price")
-    years = pl.when(is_ok & (pl.col("days") > 0)).then(pl.col("days") / _DAYS)
-    excess = future / perpetual - 1
+    judged = pairs.with_columns(
+        status=status, days=left_us / _DAY_US, excess=future / perpetual - 1
+    ).with_columns(is_ok=pl.col("status") == 0)
+    judged = judged.with_columns(years=pl.when(is_ok & (days > 0)).then(days / _DAYS))
     is_fresh = pl.col("status").is_in([1, 4]).not_()
     return judged.select(
         "timestamp",
@@ -167,7 +176,7 @@ def _compute(pairs: pl.DataFrame, tolerance: timedelta) -> pl.DataFrame:
         "index_price",
         (pl.col("volume") == 0).alias("future_is_filler"),
         (pl.col("perpetual_traded") != now).fill_null(value=True).alias("perpetual_is_filler"),
-        pl.col("days").alias("days_to_expiry"),
+        days.alias("days_to_expiry"),
         pl.when(is_ok).then(future - perpetual).alias("basis"),
         pl.when(is_fresh).then(future - pl.col("index_price")).alias("index_basis"),
         (excess / years).alias("basis_annualised"),

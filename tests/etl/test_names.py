@@ -161,7 +161,10 @@ def test_every_recorded_instrument_comes_back_and_is_of_its_kind(path):
 @needs_recorded
 def test_every_name_in_recorded_sessions_comes_back():
     found = set()
-    for path in [*RECORDED.glob("ws_session_2021_07/*"), *RECORDED.glob("rest_and_ws_fixtures/**/*")]:
+    for path in [
+        *RECORDED.glob("ws_session_2021_07/*"),
+        *RECORDED.glob("rest_and_ws_fixtures/**/*"),
+    ]:
         if path.is_file():
             text = path.read_text(errors="ignore")
             found |= set(re.findall(r'"instrument_name": ?"([^"]+)"', text))
