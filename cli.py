@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from etl.commands import compute, database, fetch, lake, load, reference
+from etl.commands import compute, database, fetch, lake, load, reference, universe
 from etl.commands.options import ERROR, Flags
 from etl.errors import EtlError
 from lake.errors import LakeError
@@ -52,6 +52,7 @@ app.add_typer(fetch.app)
 app.add_typer(lake.app)
 app.add_typer(compute.compute_app, name="compute")
 app.add_typer(load.app)
+app.add_typer(universe.universe_app, name="universe")
 app.add_typer(database.app)
 
 

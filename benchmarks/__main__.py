@@ -12,6 +12,7 @@ TABLES = {
     "contract": ONE_CORE,
     "query": {},
     "basis": ONE_CORE,
+    "universe": {},
     "load": {},
     "command": {},
     "exchange": {},

@@ -106,6 +106,23 @@ def bodies(folder: Path, outcome: str | None = None) -> Iterator[tuple[str, byte
                 yield name, body
 
 
+def answers(segment: Path, outcome: str) -> Iterator[tuple[int, bytes]]:
+    """Yield ``(µs, body)`` of the attempts of a segment with that outcome, when each was heard.
+
+    By the exchange's clock, or ours where it sent none.
+
+    Raises
+    ------
+    CorruptFileError
+        If the segment cannot be read.
+    """
+    table = _read_segment(segment, ["fetched_at", "outcome", "us_out", "body"])
+    good = table.filter(pc.field("outcome") == outcome).sort_by("fetched_at")
+    heard = pc.coalesce(good["us_out"], good["fetched_at"].cast(pa.int64()))
+    for moment, body in zip(heard, good["body"], strict=True):
+        yield moment.as_py(), body.as_py()
+
+
 def latest(folder: Path, outcome: str) -> tuple[int | None, bytes] | None:
     """Return ``(us_out, body)`` of the newest attempt with that outcome, None if there is none.
 

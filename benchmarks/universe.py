@@ -1,0 +1,123 @@
+"""A universe of 115,000 expired options: fold it, load it, ask it, compare two moments of it.
+
+Each task runs in a process of its own, so that its memory is its own; the reference is DuckDB
+reading the same file. The lists are made up, of records with every member Deribit sends.
+"""
+
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from benchmarks.machine import show
+from etl import universe
+from etl.names import with_name_parts
+from lake import raw
+from lake.paths import Lake, open_lake
+
+OPTIONS, STRIKES = 115_000, 50
+DAY_MS = 86_400_000
+FIRST_MS = 1_467_964_800_000  # 2016-07-08 08:00, the first expiry there are names of
+SINCE, UNTIL = (pl.lit(datetime(2020, month, 1, tzinfo=UTC)) for month in (3, 4))
+
+
+def main() -> None:
+    """Stage the lists and print the table."""
+    with tempfile.TemporaryDirectory() as name:
+        lake = open_lake(Path(name) / "lake", create=True)
+        _stage(lake)
+        body = [_row(name, task, lake) for name, task in TASKS.items()]
+        show(f"A universe of {OPTIONS:,} expired options", ["", "seconds", "peak MB"], body)
+
+
+def _fold(lake: Lake) -> None:
+    universe.refold(lake)
+
+
+def _load(lake: Lake) -> None:
+    pl.read_parquet(universe.path_of(lake))
+
+
+def _living(lake: Lake) -> None:
+    universe.at(universe.scan(lake), SINCE).collect()
+
+
+def _diff(lake: Lake) -> None:
+    universe.diff(universe.scan(lake), SINCE, UNTIL).collect()
+
+
+def _names(lake: Lake) -> None:
+    with_name_parts(universe.scan(lake).select("instrument").collect())
+
+
+def _duckdb(lake: Lake) -> None:
+    query = "SELECT * FROM read_parquet(?) WHERE valid_from <= TIMESTAMPTZ '2020-03-01'"
+    duckdb.execute(query, [str(universe.path_of(lake))]).fetchall()
+
+
+TASKS: dict[str, Callable[[Lake], None]] = {
+    "fold from raw": _fold,
+    "load, records and all": _load,
+    "living at a moment": _living,
+    "difference of two moments": _diff,
+    "what 115,000 names say": _names,
+    "DuckDB reads the same rows (reference)": _duckdb,
+}
+
+
+def _row(name: str, task: Callable[[Lake], None], lake: Lake) -> list[str]:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        seconds, peak = pool.apply(_measured, (task, lake))
+    return [name, f"{seconds:.2f}", f"{peak:.0f}"]
+
+
+def _measured(task: Callable[[Lake], None], lake: Lake) -> tuple[float, float]:
+    started = time.perf_counter()
+    task(lake)
+    seconds = time.perf_counter() - started
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _stage(lake: Lake) -> None:
+    body = json.dumps({"result": [_record(number) for number in range(OPTIONS)]}).encode()
+    now = 1_760_745_600_000_000
+    attempt = raw.Attempt(
+        attempt_id=f"{now}-00000000", fetched_at=now, host="", params="{}", window_start=0,
+        window_end=0, outcome="ok", http_status=200, us_in=now, us_out=now, body=body,
+    )  # fmt: skip
+    folder = lake.raw("get_instruments", kind="option", expired="true", currency="BTC")
+    raw.stage([attempt], folder)
+
+
+def _record(number: int) -> dict[str, object]:
+    expiry_number, strike_number = divmod(number, 2 * STRIKES)
+    expiry = FIRST_MS + expiry_number * 3 * DAY_MS
+    strike, is_call = 1_000 + 500 * (strike_number // 2), strike_number % 2 == 0
+    day = f"{datetime.fromtimestamp(expiry / 1000, UTC):%d%b%y}".upper().lstrip("0")
+    return {
+        "state": "closed", "price_index": "btc_usd", "kind": "option",
+        "instrument_name": f"BTC-{day}-{strike}-{'C' if is_call else 'P'}",
+        "maker_commission": 0.0003, "taker_commission": 0.0003, "instrument_type": "reversed",
+        "expiration_timestamp": expiry, "instrument_id": 10_000 + number,
+        "underlying_type": "crypto", "product_group": "TIER_1",
+        "creation_timestamp": expiry - 14 * DAY_MS, "is_active": False, "contract_size": 1.0,
+        "tick_size": 0.0005, "strike": float(strike), "counter_currency": "USD",
+        "option_type": "call" if is_call else "put", "min_trade_amount": 0.1,
+        "block_trade_commission": 0.0003, "block_trade_min_trade_amount": 25,
+        "block_trade_tick_size": 0.0001, "settlement_currency": "BTC",
+        "settlement_period": "week", "base_currency": "BTC", "quote_currency": "BTC",
+        "tick_size_steps": [{"above_price": 0.005, "tick_size": 0.0005}], "rfq": False,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The universe of the simulated exchange, fetched over a socket."""
+
+import json
+
+import pytest
+
+from tests.acceptance.command import Product
+from tests.exchange.listing import INSTRUMENTS
+from tests.exchange.running import running
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory):
+    with running(limits=False) as exchange:
+        product = Product(tmp_path_factory.mktemp("universe") / "lake", exchange.url)
+        done = product.run("universe", "refresh")
+        assert done.returncode == 0, done.stderr
+        yield product
+
+
+def test_every_instrument_ever_listed_is_there_once(product):
+    shown = json.loads(product.run("universe", "show", "--json").stdout)
+
+    assert sorted(one["instrument"] for one in shown) == sorted(
+        instrument.name for instrument in INSTRUMENTS if instrument.creation_ms < 1_760_745_600_000
+    )
+
+
+def test_the_living_of_a_moment_are_shown_with_their_kind_and_currency(product):
+    done = product.run(
+        "universe", "show", "--kind", "future", "--currency", "ETH", "--at", "2024-07-01", "--json"
+    )
+    shown = {one["instrument"] for one in json.loads(done.stdout)}
+
+    assert {"ETH-PERPETUAL", "ETH-27SEP24", "ETH-27DEC24"} <= shown
+    assert "ETH-28JUN24" not in shown
+    assert not any(name.startswith("BTC") for name in shown)
+
+
+def test_a_month_shows_what_came_and_went(product):
+    done = product.run(
+        "universe", "diff", "--since", "2024-06-01", "--until", "2024-07-01", "--json"
+    )
+    changes = {one["instrument"]: one["change"] for one in json.loads(done.stdout)}
+
+    assert changes["BTC-28JUN24"] == "gone"
+    assert changes["BTC-5JUL24"] == "listed"
+    assert "BTC-27DEC24" not in changes
+
+
+def test_refreshing_again_changes_no_interval_and_rebuilding_no_byte(product):
+    path = product.lake / "derived" / "instruments" / "all" / "universe.parquet"
+    before = product.run("universe", "show", "--json").stdout
+    product.run("universe", "refresh")
+    content = path.read_bytes()
+    rebuilt = product.run("universe", "rebuild")
+
+    assert rebuilt.returncode == 0
+    assert path.read_bytes() == content
+    assert product.run("universe", "show", "--json").stdout == before
+
+
+def test_sql_finds_the_instrument_of_a_candle_by_its_moment(product):
+    query = (
+        "SELECT count(*) AS n FROM instruments WHERE instrument = 'BTC-PERPETUAL' "
+        "AND valid_from <= TIMESTAMPTZ '2024-01-01' AND coalesce(valid_to > '2024-01-01', true)"
+    )
+    answer = product.run("query", query, "--format", "json")
+
+    assert json.loads(answer.stdout) == [{"n": 1}]
+
+
+def test_without_a_universe_it_says_what_to_run(tmp_path):
+    done = Product(tmp_path / "lake", "http://127.0.0.1:9").run("universe", "show")
+
+    assert done.returncode != 0
+    assert "universe refresh" in done.stderr
