@@ -60,7 +60,7 @@ def _names(lake: Lake) -> None:
 
 def _duckdb(lake: Lake) -> None:
     query = "SELECT * FROM read_parquet(?) WHERE valid_from <= TIMESTAMPTZ '2020-03-01'"
-    duckdb.execute(query, [str(universe.path_of(lake))]).fetchall()
+    duckdb.sql(query, params=[str(universe.path_of(lake))]).pl()
 
 
 TASKS: dict[str, Callable[[Lake], None]] = {
