@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.exchange import tickers, volatility_index
+from tests.exchange import settlements, tickers, volatility_index
 from tests.exchange.chart import ChartQuery, chart_query
 from tests.exchange.currencies import CURRENCIES
 from tests.exchange.errors import ApiError
@@ -181,6 +181,18 @@ def get_delivery_prices(market: Market, params: Params) -> Any:
             "records_total": last - first + 1}  # fmt: skip
 
 
+def get_last_settlements_by_currency(market: Market, params: Params) -> Any:
+    """Return what a currency's instruments were settled and delivered at, the newest first."""
+    currency = params.one_of("currency", _LISTED)
+    found = [each for each in market.listed if currency == each.settlement_currency]
+    return _settlements(market, found, params)
+
+
+def get_last_settlements_by_instrument(market: Market, params: Params) -> Any:
+    """Return what an instrument was settled and delivered at, the newest first."""
+    return _settlements(market, [instrument_of(market, params)], params)
+
+
 METHODS: dict[str, Method] = {
     f"public/{method.__name__}": method
     for method in (
@@ -202,6 +214,8 @@ METHODS: dict[str, Method] = {
         get_order_book,
         get_book_summary_by_instrument,
         get_book_summary_by_currency,
+        get_last_settlements_by_currency,
+        get_last_settlements_by_instrument,
     )
 }
 
@@ -225,6 +239,17 @@ def _delivery(market: Market, perpetual: Instrument, day: int) -> dict[str, Any]
     moment = day * DAY_MS + EIGHT_HOURS_MS
     date = datetime.fromtimestamp(moment / 1000, UTC).date().isoformat()
     return {"date": date, "delivery_price": market.delivery_price(perpetual.name, moment)}
+
+
+def _settlements(market: Market, found: Sequence[Instrument], params: Params) -> Any:
+    return settlements.page(
+        market,
+        found,
+        count=params.integer("count", 20),
+        kind=params.one_of("type", settlements.TYPES, None),
+        before_ms=params.integer("search_start_timestamp", market.now_ms),
+        continuation=params.text("continuation", None),
+    )
 
 
 def chart_of(market: Market, params: Params) -> ChartQuery:

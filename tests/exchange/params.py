@@ -16,9 +16,11 @@ class Params:
         self._values = values
         self.is_history = is_history
 
-    def text(self, name: str) -> str:
-        """Return a string."""
-        value = self._value(name, _REQUIRED)
+    def text(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Return a string, or a default of any kind."""
+        value = self._value(name, default)
+        if value is default:
+            return value
         if not isinstance(value, str):
             raise ApiError(-32602, "must be a string", name)
         return value

@@ -36,6 +36,8 @@ CALLS = [
     ("get_funding_rate_history", BTC | WINDOW),
     ("get_funding_rate_value", USDC | WINDOW),
     ("get_delivery_prices", {"index_name": "btc_usd"}),
+    ("get_last_settlements_by_currency", {"currency": "BTC"}),
+    ("get_last_settlements_by_instrument", BTC),
     ("get_index_chart_data", {"index_name": "eth_usd", "range": "1h"}),
     ("get_volatility_index_data", {"currency": "BTC", "resolution": "60"} | WINDOW),
 ]
@@ -53,6 +55,8 @@ BODIES = [
     ("get_tradingview_chart_data", BTC | WINDOW | {"resolution": "1D"}, "tradingview_chart"),
     ("get_funding_rate_history", BTC | WINDOW, "funding_rate_history"),
     ("get_delivery_prices", {"index_name": "btc_usd"}, "delivery_prices"),
+    ("get_last_settlements_by_currency", {"currency": "BTC"}, "settlements_currency"),
+    ("get_last_settlements_by_instrument", BTC, "settlements_instrument"),
     ("get_index_chart_data", {"index_name": "btc_usd", "range": "1h"}, "index_chart_data"),
     (
         "get_volatility_index_data",

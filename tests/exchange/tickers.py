@@ -16,7 +16,7 @@ _LEVELS = 20
 
 def ticker(market: Market, instrument: Instrument) -> dict[str, Any]:
     """Return what public/ticker sends for a future."""
-    index, mark = _prices(market, instrument)
+    index, mark = prices(market, instrument)
     bids, asks = _book(market, instrument, mark)
     stats, last = _stats(market, instrument)
     return {
@@ -29,7 +29,7 @@ def ticker(market: Market, instrument: Instrument) -> dict[str, Any]:
         "settlement_price": _settlement_price(market, instrument),
         "min_price": _on_grid(instrument, mark * 0.985),
         "max_price": _on_grid(instrument, mark * 1.015),
-        "open_interest": _open_interest(market, instrument, index),
+        "open_interest": open_interest(market, instrument, index),
         "mark_price": mark,
         "estimated_delivery_price": index,
         "best_ask_price": asks[0][0],
@@ -52,7 +52,7 @@ def _funding(market: Market, instrument: Instrument) -> dict[str, float]:
 
 def order_book(market: Market, instrument: Instrument, depth: int) -> dict[str, Any]:
     """Return what public/get_order_book sends."""
-    bids, asks = _book(market, instrument, _prices(market, instrument)[1])
+    bids, asks = _book(market, instrument, prices(market, instrument)[1])
     change_id = market.now_ms // 10
     book = {"change_id": change_id, "bids": bids[:depth], "asks": asks[:depth]}
     return ticker(market, instrument) | book
@@ -79,7 +79,7 @@ def book_summary(market: Market, instrument: Instrument) -> dict[str, Any]:
     }
 
 
-def _prices(market: Market, instrument: Instrument) -> tuple[float, float]:
+def prices(market: Market, instrument: Instrument) -> tuple[float, float]:
     index = market.index_price(instrument.name)
     if instrument.is_perpetual:
         return index, round(index * (1 + market.premium(instrument.name)), 2)
@@ -109,10 +109,10 @@ def _stats(market: Market, instrument: Instrument) -> tuple[dict[str, Any], floa
 def _settlement_price(market: Market, instrument: Instrument) -> float:
     """Return the mark price at the last 08:00 UTC."""
     settled = market.now_ms - (market.now_ms - EPOCH_MS) % _DAY_MS
-    return _prices(market.at(settled), instrument)[1]
+    return prices(market.at(settled), instrument)[1]
 
 
-def _open_interest(market: Market, instrument: Instrument, index: float) -> float:
+def open_interest(market: Market, instrument: Instrument, index: float) -> float:
     """Return open interest: USD on inverse perpetuals, coin on linear ones."""
     days = np.array([market.now_ms // _DAY_MS], dtype=np.uint64)
     draw = noise.uniform(noise.key(market.seed, instrument.name, "open_interest"), days)
