@@ -5,7 +5,9 @@ import json
 import pytest
 
 from tests.acceptance.command import Product
-from tests.exchange.listing import INSTRUMENTS
+from tests.exchange import options
+from tests.exchange.incidents import milliseconds
+from tests.exchange.market import Market
 from tests.exchange.running import running
 
 
@@ -21,9 +23,13 @@ def product(tmp_path_factory):
 def test_every_instrument_ever_listed_is_there_once(product):
     shown = json.loads(product.run("universe", "show", "--json").stdout)
 
-    assert sorted(one["instrument"] for one in shown) == sorted(
-        instrument.name for instrument in INSTRUMENTS if instrument.creation_ms < 1_760_745_600_000
-    )
+    market = Market(7, milliseconds("2025-10-18"))
+    listed = [instrument.name for instrument in market.listed]
+    for is_expired in (False, True):
+        found = options.records(market, "any", is_expired=is_expired)
+        listed += [one["instrument_name"] for one in found]
+    assert len(listed) > 100_000
+    assert sorted(one["instrument"] for one in shown) == sorted(listed)
 
 
 def test_the_living_of_a_moment_are_shown_with_their_kind_and_currency(product):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.exchange import settlements, tickers, volatility_index
+from tests.exchange import options, settlements, tickers, volatility_index
 from tests.exchange.chart import ChartQuery, chart_query
 from tests.exchange.currencies import CURRENCIES
 from tests.exchange.errors import ApiError
@@ -68,6 +68,8 @@ def get_instruments(market: Market, params: Params) -> Any:
     """
     currency = params.one_of("currency", (*_LISTED, "any"), "any")
     kind = params.one_of("kind", _KINDS, "future")
+    if kind == "option":
+        return _options(market, params, currency)
     if kind != "future":
         return []
     found: Sequence[Instrument] = market.instruments
@@ -250,6 +252,14 @@ def _settlements(market: Market, found: Sequence[Instrument], params: Params) ->
         before_ms=params.integer("search_start_timestamp", market.now_ms),
         continuation=params.text("continuation", None),
     )
+
+
+def _options(market: Market, params: Params, currency: str) -> Any:
+    has_all = params.is_history and params.flag("include_old", default=False)
+    since_ms = 0 if has_all else market.now_ms - EXPIRED_LATELY_MS
+    is_expired = params.flag("expired", default=False)
+    found = options.records(market, currency, is_expired=is_expired)
+    return [each for each in found if each["expiration_timestamp"] >= since_ms]
 
 
 def chart_of(market: Market, params: Params) -> ChartQuery:

@@ -98,7 +98,7 @@ def test_an_instrument_is_listed_from_its_creation_on(open_exchange):
         ({"currency": "BTC"}, 1 + 7),
         ({"currency": "USDC", "kind": "future"}, 2),
         ({"currency": "EURR"}, 0),
-        ({"currency": "BTC", "kind": "option"}, 0),
+        ({"currency": "BTC", "kind": "option"}, 7 * 2 * 91),
         ({"currency": "BTC", "expired": "true"}, 1),
     ],
 )
