@@ -7,51 +7,20 @@ import pandera.polars as pa
 import polars as pl
 from pandera.polars import PolarsData
 
+from validators.schemas import Bars
+
+VOLATILITY = {"unit": "1/sqrt(yr)"}
 QUOTE = {"unit": "quote currency"}
 EIGHT_HOURS_MS, DAY_MS = 28_800_000, 86_400_000
 
 
-class VolatilityIndex(pa.DataFrameModel):
-    """One row per index and bar of the volatility index; volatilities are decimals a year."""
+class VolatilityIndex(Bars):
+    """One row per index and bar of the volatility index, 0.65 for 65 vol points."""
 
-    timestamp: Annotated[pl.Datetime, "us", "UTC"] = pa.Field(description="Open time.")
-    instrument: str
-    open: float
-    high: float
-    low: float
-    close: float
-
-    class Config:
-        """Exactly these columns, in this order."""
-
-        strict = True
-        ordered = True
-
-    @pa.check("open", "high", "low", "close", error="finite")
-    @classmethod
-    def is_finite(cls, data: PolarsData) -> pl.LazyFrame:
-        """No infinity (pandera lets it through) and no NaN."""
-        return data.lazyframe.select(pl.col(data.key).is_finite())
-
-    @pa.check("open", "high", "low", "close", error="positive")
-    @classmethod
-    def is_positive(cls, data: PolarsData) -> pl.LazyFrame:
-        """Volatilities are above zero."""
-        return data.lazyframe.select(pl.col(data.key) > 0)
-
-    @pa.dataframe_check(error="low_is_lowest")
-    @classmethod
-    def is_low_lowest(cls, data: PolarsData) -> pl.LazyFrame:
-        """Nothing in a bar is below its low."""
-        low = pl.col("low")
-        return data.lazyframe.select((low <= pl.col("open")) & (low <= pl.col("close")))
-
-    @pa.dataframe_check(error="high_is_highest")
-    @classmethod
-    def is_high_highest(cls, data: PolarsData) -> pl.LazyFrame:
-        """Nothing in a bar is above its high."""
-        high = pl.col("high")
-        return data.lazyframe.select((high >= pl.col("open")) & (high >= pl.col("close")))
+    open: float = pa.Field(metadata=VOLATILITY)
+    high: float = pa.Field(metadata=VOLATILITY)
+    low: float = pa.Field(metadata=VOLATILITY)
+    close: float = pa.Field(metadata=VOLATILITY)
 
 
 @cache

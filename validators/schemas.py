@@ -54,8 +54,8 @@ def is_on_grid(resolution: str) -> pl.Expr:
     return offset.is_in([phase * MINUTE_MS * 1_000 for phase in sorted(phases)])
 
 
-class Candles(pa.DataFrameModel):
-    """One row per instrument and open time; `candles_model` adds the grid of a resolution."""
+class Bars(pa.DataFrameModel):
+    """One row per instrument and open time: what every series of bars promises."""
 
     timestamp: Annotated[pl.Datetime, "us", "UTC"] = pa.Field(description="Open time.")
     instrument: str
@@ -63,8 +63,6 @@ class Candles(pa.DataFrameModel):
     high: float = pa.Field(metadata=QUOTE)
     low: float = pa.Field(metadata=QUOTE)
     close: float = pa.Field(metadata=QUOTE)
-    volume: float = pa.Field(metadata=COIN)
-    cost: float = pa.Field(metadata=QUOTE)
 
     class Config:
         """Exactly these columns, in this order."""
@@ -72,7 +70,7 @@ class Candles(pa.DataFrameModel):
         strict = True
         ordered = True
 
-    @pa.check("open", "high", "low", "close", "volume", "cost", error="finite")
+    @pa.check("open", "high", "low", "close", error="finite")
     @classmethod
     def is_finite(cls, data: PolarsData) -> pl.LazyFrame:
         """No infinity (pandera lets it through) and no NaN."""
@@ -83,12 +81,6 @@ class Candles(pa.DataFrameModel):
     def is_positive(cls, data: PolarsData) -> pl.LazyFrame:
         """Prices are above zero."""
         return data.lazyframe.select(pl.col(data.key) > 0)
-
-    @pa.check("volume", "cost", error="not_negative")
-    @classmethod
-    def is_not_negative(cls, data: PolarsData) -> pl.LazyFrame:
-        """Amounts are zero in a filler, above zero otherwise."""
-        return data.lazyframe.select(pl.col(data.key) >= 0)
 
     @pa.dataframe_check(error="low_is_lowest")
     @classmethod
@@ -103,6 +95,25 @@ class Candles(pa.DataFrameModel):
         """Nothing in a candle is above its high."""
         high = pl.col("high")
         return data.lazyframe.select((high >= pl.col("open")) & (high >= pl.col("close")))
+
+
+class Candles(Bars):
+    """Bars with amounts; `candles_model` adds the grid of a resolution."""
+
+    volume: float = pa.Field(metadata=COIN)
+    cost: float = pa.Field(metadata=QUOTE)
+
+    @pa.check("volume", "cost", error="finite")
+    @classmethod
+    def is_amount_finite(cls, data: PolarsData) -> pl.LazyFrame:
+        """No infinity and no NaN either."""
+        return data.lazyframe.select(pl.col(data.key).is_finite())
+
+    @pa.check("volume", "cost", error="not_negative")
+    @classmethod
+    def is_not_negative(cls, data: PolarsData) -> pl.LazyFrame:
+        """Amounts are zero in a filler, above zero otherwise."""
+        return data.lazyframe.select(pl.col(data.key) >= 0)
 
 
 class FundingRates(pa.DataFrameModel):
