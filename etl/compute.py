@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 BASIS, CURVE = "futures_basis", "futures_curve"
 MINUTE = timedelta(minutes=1)
-VERSION = 1  # raised when the same inputs would give other rows
+VERSION = 2  # raised when the same inputs would give other rows
 INPUTS = b"deribit_lake.inputs"
 CANDLE_COLUMNS = ["timestamp", "close", "volume"]
 Held = Mapping[Partition, Record]
@@ -198,7 +198,10 @@ def _compute_year(run: _Run, family: _Family, year: int) -> None:
     for month, table in _by_month(run, family, year, sorted(changed)):
         inputs, paths = changed[month], _paths(run.lake, family, month)
         _publish(table, FuturesBasis, paths[0], inputs)
-        _publish(constant_maturity(table), FuturesCurve, paths[1], inputs)
+        curve = constant_maturity(table).select(
+            "timestamp", pl.lit(family.name).alias("underlying"), pl.exclude("timestamp")
+        )
+        _publish(curve, FuturesCurve, paths[1], inputs)
         run.report.rows += len(table)
         run.report.months_computed += 1
         logger.info("%s %s %s: %d rows", BASIS, family.name, month.strftime("%Y-%m"), len(table))

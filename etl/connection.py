@@ -132,6 +132,17 @@ def explained(error: dbapi.Error) -> DatabaseError:
     return DatabaseError(f"the database refused: {text}{f' (SQLSTATE {state})' if state else ''}")
 
 
+@contextmanager
+def transaction(connection: dbapi.Connection) -> Iterator[dbapi.Connection]:
+    """Commit what is done inside, or nothing of it."""
+    try:
+        yield connection
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
 def fetch(connection: dbapi.Connection, sql: str) -> list[tuple[Any, ...]]:
     """Return all rows of one query."""
     with connection.cursor() as cursor:

@@ -17,8 +17,8 @@ def exact(table: pa.Table, schema: pa.Schema) -> pa.Table:
     Raises
     ------
     ExactError
-        If a column is missing or unknown, has a type that cannot be cast exactly, or holds a null
-        or NaN.
+        If a column is missing or unknown, has a type that cannot be cast exactly, or holds a NaN,
+        or a null where the schema has none.
     """
     missing = [name for name in schema.names if name not in table.column_names]
     unknown = [name for name in table.column_names if name not in schema.names]
@@ -29,7 +29,7 @@ def exact(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _exact(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    if column.null_count:
+    if column.null_count and not field.nullable:
         message = f"column {field.name} holds {column.null_count} nulls, expected none"
         raise ExactError(message)
     if not _is_castable(column.type, field.type):

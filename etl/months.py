@@ -1,51 +1,11 @@
-"""The rows of a partition by calendar month, exactly as the database is to hold them."""
+"""Calendar months in UTC: cutting rows by them, and whether a span reaches into one."""
 
 from datetime import UTC, date, datetime
 
 import numpy as np
 import pyarrow as pa
 
-from etl import index_prices
-from etl.datasets import DATASETS
-from etl.errors import LoadError
-from etl.exact import exact
-from etl.fold import arrow
-from lake.ledger import Record, Span
-from lake.paths import Lake, Partition
-from lake.read import checksum, read_table
-
-
-def schema_of(dataset: str) -> pa.Schema:
-    """Return the exact Arrow schema of a dataset: the one of the lake and of its table."""
-    if dataset == index_prices.NAME:
-        return arrow(index_prices.EMPTY).schema
-    found = DATASETS[dataset]
-    empty = found.transform(found.empty_page().lazy(), "").collect()
-    return arrow(empty.select(found.columns)).schema
-
-
-def clean_table(lake: Lake, partition: Partition, record: Record) -> pa.Table:
-    """Return a partition's published rows.
-
-    Raises
-    ------
-    LoadError
-        If the file is not the one its ledger describes.
-    CorruptFileError
-        If it cannot be read.
-    """
-    path = lake.clean(partition)
-    schema = schema_of(partition.dataset)
-    if not record.rows:
-        return schema.empty_table()
-    if not path.exists():
-        message = f"{path} is gone: run `deribit-lake replay`"
-        raise LoadError(message)
-    table = exact(read_table(path), schema)
-    if checksum(table) != record.checksum:
-        message = f"{path} is not what its ledger says: it changed meanwhile, so run this again"
-        raise LoadError(message)
-    return table
+from lake.ledger import Span
 
 
 def months_of(table: pa.Table) -> dict[date, pa.Table]:

@@ -39,6 +39,11 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
 
+    @property
+    def path(self) -> str:
+        """Return the name SQL finds the table by."""
+        return f"{self.schema}.{self.name}"
+
 
 @cache
 def tables() -> dict[str, Table]:

@@ -200,12 +200,23 @@ def refold(lake: Lake, *, whole: bool = False) -> Universe:
     universe = Universe() if whole else read(lake)
     answers = sorted(_staged(lake, universe), key=lambda answer: answer.heard_us)
     fold(universe, answers)
+    publish(lake, universe)
+    return universe
+
+
+def publish(lake: Lake, universe: Universe) -> None:
+    """Write the dataset, with what a later fold has to know.
+
+    Raises
+    ------
+    ContractError
+        If a row breaks the contract of `instruments`.
+    """
     frame = to_frame(universe)
     contract.check_rows(frame, Instruments)
     known = {"heard": universe.heard, "segments": sorted(universe.segments)}
     table = arrow(frame).replace_schema_metadata({FOLDED: json.dumps(known, sort_keys=True)})
     publish_table(table, path_of(lake))
-    return universe
 
 
 def read(lake: Lake) -> Universe:

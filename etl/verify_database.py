@@ -1,21 +1,32 @@
 """Hold the database against the lake: counts, bounds and content, by instrument and month."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+import polars as pl
 import pyarrow as pa
 from adbc_driver_postgresql.dbapi import Connection
 
+from etl.batches import (
+    INSTRUMENTS,
+    LOADED,
+    NO_MONTH,
+    Entry,
+    Key,
+    batches,
+    bounds_of,
+    canonical,
+    schema_of,
+)
 from etl.config import Settings
 from etl.connection import connect, database_errors
 from etl.database import check_schema
 from etl.exact import exact
-from etl.load import LOADED
-from etl.months import clean_table, months_of
-from etl.plan import year_span
-from lake.ledger import records
-from lake.paths import Partition, open_lake
+from etl.fold import arrow
+from etl.months import months_of
+from etl.tables import tables
+from lake.paths import open_lake
 from lake.read import checksum
 
 
@@ -50,56 +61,73 @@ def verify_database(
     with database_errors(), connect(settings) as connection:
         check_schema(connection)
         for name in datasets:
-            rows: dict[str, int] = {}
-            for partition, record in records(lake, name):
-                held = clean_table(lake, partition, record)
-                there = _read_back(connection, partition, held.schema)
-                rows[partition.instrument] = rows.get(partition.instrument, 0) + there.num_rows
-                compared += held.num_rows
-                found += _compare(partition, held, there)
+            rows: Counter[str] = Counter()
+            for batch in batches(lake, name):
+                held = batch.read()
+                for subject in sorted({entry.subject for entry in held} or {batch.key.name}):
+                    there = _read_back(connection, batch.key, subject)
+                    ours = {entry: part for entry, part in held.items() if entry.subject == subject}
+                    found += _compare(name, ours, there)
+                    rows[subject] += sum(part.num_rows for part in there.values())
+                compared += sum(part.num_rows for part in held.values())
             found += _elsewhere(connection, name, rows)
     return compared, found
 
 
-def _compare(partition: Partition, lake: pa.Table, database: pa.Table) -> Iterator[Difference]:
-    ours, theirs = months_of(lake), months_of(database)
-    for month in sorted(ours.keys() | theirs.keys()):
-        expected, found = _facts(ours.get(month)), _facts(theirs.get(month))
+def _compare(
+    dataset: str, lake: Mapping[Entry, pa.Table], database: Mapping[Entry, pa.Table]
+) -> Iterator[Difference]:
+    for entry in sorted(lake.keys() | database.keys()):
+        expected, found = _facts(lake.get(entry)), _facts(database.get(entry))
         if expected != found:
-            subject = (partition.dataset, partition.instrument, f"{month:%Y-%m}")
-            yield Difference(*subject, expected, found)
+            month = "" if entry.month == NO_MONTH else f"{entry.month:%Y-%m}"
+            yield Difference(dataset, entry.subject, month, expected, found)
 
 
 def _facts(part: pa.Table | None) -> str:
     """Return a month's count, bounds and checksum in words."""
     if part is None:
         return "no rows"
+    total = f"checksum {checksum(part)[:12]}"
+    if "timestamp" not in part.column_names:
+        return f"{part.num_rows} rows {total}"
     first, last = (part["timestamp"][i].as_py() for i in (0, -1))
-    total = checksum(part)
-    return f"{part.num_rows} rows {first:%d %H:%M} to {last:%d %H:%M} checksum {total[:12]}"
+    return f"{part.num_rows} rows {first:%d %H:%M} to {last:%d %H:%M} {total}"
 
 
-def _read_back(connection: Connection, partition: Partition, schema: pa.Schema) -> pa.Table:
-    year = year_span(partition.year)
-    start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (year.start_ms, year.end_ms))
+def _read_back(connection: Connection, key: Key, subject: str) -> dict[Entry, pa.Table]:
+    """Return what the database holds of the subject of a file, as the lake has it."""
+    schema, table = schema_of(key.dataset), tables()[key.dataset]
+    bounds: tuple[object, ...] = ()
+    if key.dataset == INSTRUMENTS:
+        columns = ", ".join(name if name != "record" else "record::text" for name in schema.names)
+        order, where = table.key, ""
+    else:
+        columns, order = ", ".join(schema.names), table.key[1:]
+        where = f"WHERE {table.key[0]} = $1 AND timestamp >= $2 AND timestamp < $3"
+        bounds = (subject, *bounds_of(key))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(schema.names)} FROM public.{partition.dataset} "  # noqa: S608  (ours)
-            "WHERE instrument = $1 AND timestamp >= $2 AND timestamp < $3 ORDER BY timestamp",
-            (partition.instrument, start, end),
+            f"SELECT {columns} FROM {table.path} {where} ORDER BY {', '.join(order)}",  # noqa: S608  (ours)
+            bounds,
         )
-        return exact(cursor.fetch_arrow_table().replace_schema_metadata(), schema)
+        rows = cursor.fetch_arrow_table().replace_schema_metadata()
+    if key.dataset == INSTRUMENTS:
+        rows = arrow(canonical(pl.DataFrame(rows)))
+        return {Entry(subject, NO_MONTH): exact(rows, schema)} if rows.num_rows else {}
+    months = months_of(exact(rows, schema))
+    return {Entry(subject, month): part for month, part in months.items()}
 
 
 def _elsewhere(
-    connection: Connection, dataset: str, compared: dict[str, int]
+    connection: Connection, dataset: str, compared: Mapping[str, int]
 ) -> Iterator[Difference]:
-    """Yield the instruments that have rows outside the partitions the lake knows."""
+    """Yield the subjects that have rows outside the files the lake knows."""
+    table = tables()[dataset]
+    subject = "'all'" if dataset == INSTRUMENTS else table.key[0]
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT instrument, count(*) FROM public.{dataset} GROUP BY instrument"  # noqa: S608
-        )
-        for instrument, rows in sorted(cursor.fetchall()):
-            extra = rows - compared.get(instrument, 0)
+        cursor.execute(f"SELECT {subject}, count(*) FROM {table.path} GROUP BY 1")  # noqa: S608
+        for name, rows in sorted(cursor.fetchall()):
+            extra = rows - compared.get(name, 0)
             if extra:
-                yield Difference(dataset, instrument, "other years", "no rows", f"{extra} rows")
+                yield Difference(dataset, name, "elsewhere", "no rows", f"{extra} rows")

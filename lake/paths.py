@@ -47,6 +47,10 @@ class Lake:
         """Return the file of a month (``2024-05``) of a derived dataset."""
         return self.root / "derived" / dataset / part / f"{month}.parquet"
 
+    def derived_files(self, dataset: str) -> list[Path]:
+        """Return the files of a derived dataset, sorted."""
+        return sorted((self.root / "derived" / dataset).glob("*/*.parquet"))
+
     def quarantine(self, partition: Partition) -> Path:
         """Return the file of rows that failed their contract."""
         folder = self.root / "quarantine" / partition.dataset

@@ -75,7 +75,8 @@ def checksum(table: pa.Table) -> str:
         if pa.types.is_string(column.type):
             _digest_strings(digest, column)
         else:
-            digest.update(column.fill_null(0).to_numpy(zero_copy_only=False).tobytes())
+            zero = pa.scalar(0).cast(column.type)
+            digest.update(column.fill_null(zero).to_numpy(zero_copy_only=False).tobytes())
     return digest.hexdigest()
 
 

@@ -22,5 +22,7 @@ $$;
 GRANT INSERT, UPDATE, DELETE, TRUNCATE ON
     public.perpetuals_ohlcv, public.futures_ohlcv, public.options_ohlcv,
     public.options_greeks, public.funding_rates, public.index_prices,
-    reference.instruments, reference.load_ledger
+    reference.instruments, reference.load_ledger,
+    reference.volatility_index, reference.delivery_prices,
+    reference.futures_basis, reference.futures_curve
 TO deribit_loader;

@@ -48,9 +48,10 @@ class FuturesBasis(pa.DataFrameModel):
 
 
 class FuturesCurve(pa.DataFrameModel):
-    """One row per minute and constant maturity."""
+    """One row per underlying, minute and constant maturity."""
 
     timestamp: Annotated[pl.Datetime, "us", "UTC"] = pa.Field(description="Open of the minute.")
+    underlying: str
     maturity_days: float = pa.Field(metadata=DAYS, gt=0)
     carry: float = pa.Field(metadata=PER_YEAR, nullable=True)
     shorter: str = pa.Field(nullable=True)

@@ -106,8 +106,8 @@ def load_after(settings: "Settings", wish: "Wish", *, quiet: bool) -> None:
 
 
 def _tables(dataset: str | None) -> list[str]:
+    from etl.batches import LOADED
     from etl.errors import UsageError
-    from etl.load import LOADED
 
     if dataset is not None and dataset not in LOADED:
         message = f"no table for dataset {dataset!r}; choose from: {', '.join(LOADED)}"

@@ -1,12 +1,8 @@
 -- Rows only the lake holds.
 WITH missing AS (
     INSERT INTO {table} ({columns})
-    SELECT {columns} FROM pg_temp.staged
-    WHERE NOT EXISTS (
-        SELECT FROM {table} AS held
-        WHERE held.instrument = $1 AND held.timestamp >= $2 AND held.timestamp < $3
-            AND held.timestamp = staged.timestamp
-    )
+    SELECT {sent} FROM pg_temp.staged
+    WHERE NOT EXISTS (SELECT FROM {table} AS held WHERE {scope} AND {same})
     RETURNING 1
 )
 SELECT count(*) FROM missing

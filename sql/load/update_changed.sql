@@ -2,8 +2,7 @@
 WITH changed AS (
     UPDATE {table} AS held SET {assignments}
     FROM pg_temp.staged
-    WHERE held.instrument = $1 AND held.timestamp >= $2 AND held.timestamp < $3
-        AND staged.timestamp = held.timestamp
+    WHERE {scope} AND {same}
         AND ({held}) IS DISTINCT FROM ({staged})
     RETURNING 1
 )

@@ -47,6 +47,16 @@ class Product:
             check=False,
         )
 
+    def run_measured(self, *words):
+        """Run a command; return what it ended with and its peak memory [MB]."""
+        watched = [sys.executable, "-m", "tests.acceptance.peak", *self.command(*words)]
+        done = subprocess.run(
+            watched, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        told, _, peak = done.stderr.rpartition("peak MB ")
+        done.stderr = told
+        return done, float(peak)
+
 
 def digests(lake, top="clean"):
     """Return the digest of every file under a part of the lake, by its path."""

@@ -7,6 +7,8 @@ import pytest
 
 from etl.config import Settings
 from etl.connection import connect, fetch
+from etl.database import latest_version
+from etl.migrate import MIGRATIONS
 
 SECRET = "geheim-Zx9Q"
 
@@ -31,7 +33,10 @@ def invoke(tmp_path):
 def test_init_says_what_it_did_and_then_that_there_is_nothing_to_do(invoke, empty_database):
     first, second = (invoke(empty_database, "db", "init").stdout.splitlines() for _ in range(2))
 
-    assert first[:2] == ["applied 0001_schema.sql", "applied policies.sql and roles.sql"]
+    assert first[:3] == [
+        *(f"applied {path.name}" for path in sorted(MIGRATIONS.glob("*.sql"))),
+        "applied policies.sql and roles.sql",
+    ]
     assert second[0] == "nothing to do"
     assert first[-1] == second[-1]
     assert "edition: " in second[-1]
@@ -40,16 +45,16 @@ def test_init_says_what_it_did_and_then_that_there_is_nothing_to_do(invoke, empt
 def test_status_gives_a_dsn_that_connects_without_a_password_in_it(invoke, database):
     told = json.loads(invoke(database, "db", "status", "--json").stdout)
 
-    assert told["schema_version"] == told["latest_schema_version"] == 1
+    assert told["schema_version"] == told["latest_schema_version"] == latest_version()
     assert told["edition"] in {"apache", "timescale"}
     assert told["timescaledb_version"] >= "2.13"
     with connect(Settings(dsn=told["dsn"])) as connection:
-        assert len(fetch(connection, "SELECT * FROM reference.schema_version")) == 1
+        assert len(fetch(connection, "SELECT * FROM reference.schema_version")) == latest_version()
 
 
 def test_status_of_an_empty_database_says_so(invoke, empty_database):
     told = invoke(empty_database, "db", "status").stdout
-    assert told.endswith("TimescaleDB not installed (no edition), no schema of 1\n")
+    assert told.endswith("TimescaleDB not installed (no edition), no schema of 2\n")
 
 
 def test_migrate_has_nothing_to_do_at_the_newest_version(invoke, database):

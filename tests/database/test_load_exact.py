@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from etl.batches import schema_of
 from etl.connection import connect
 from etl.errors import ExactError
 from etl.exact import exact
-from etl.months import schema_of
 
 SCHEMA = schema_of("perpetuals_ohlcv")
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)

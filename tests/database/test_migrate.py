@@ -94,16 +94,17 @@ def test_schema_sql_by_psql_passes_the_check_and_changes_nothing_the_second_time
 
 
 def test_schema_sql_is_refused_by_a_database_of_another_version(database, execute):
-    execute("UPDATE reference.schema_version SET version = 7", database)
+    execute("UPDATE reference.schema_version SET version = version + 5", database)
     with pytest.raises(subprocess.CalledProcessError) as caught:
         psql(database, "-f", SQL / "schema.sql")
-    assert "the schema is at version 7, this file is version 1" in caught.value.stderr
+    assert "the schema is at version 7, this file is version 2" in caught.value.stderr
 
 
 def test_a_second_init_changes_nothing(empty_database):
     with connect(empty_database) as connection:
         assert migrate.init(connection) == [
             "applied 0001_schema.sql",
+            "applied 0002_reference_series.sql",
             "applied policies.sql and roles.sql",
         ]
         first = catalog(empty_database)
@@ -123,17 +124,40 @@ def test_init_leaves_rows_as_they_are(database):
 def test_a_migration_is_applied_once(database, later):
     folder = later("ALTER TABLE funding_rates ADD COLUMN note text; SELECT 1;")
     with connect(database) as connection:
-        assert migrate.migrate(connection, folder) == ["applied 0002_later.sql"]
+        assert migrate.migrate(connection, folder) == ["applied 0003_later.sql"]
         assert migrate.migrate(connection, folder) == []
         versions = fetch(connection, "SELECT version, name FROM reference.schema_version")
-    assert versions == [(1, "0001_schema.sql"), (2, "0002_later.sql")]
+    assert versions[-1] == (3, "0003_later.sql")
+
+
+def test_a_database_of_version_1_keeps_its_rows_and_gets_the_new_tables(
+    empty_database, database, tmp_path
+):
+    (tmp_path / "0001_schema.sql").write_bytes(
+        (migrate.MIGRATIONS / "0001_schema.sql").read_bytes()
+    )
+    with connect(empty_database) as connection:
+        execute_script(connection, (tmp_path / "0001_schema.sql").read_text())
+        fetch(
+            connection,
+            "INSERT INTO reference.schema_version VALUES (1, '0001_schema.sql') RETURNING 1",
+        )
+        with connection.cursor() as cursor:
+            cursor.adbc_ingest("perpetuals_ohlcv", candle(), mode="append")
+        connection.commit()
+        with pytest.raises(SchemaError, match=r"is version 1, expected 2: run .*db migrate"):
+            check_schema(connection)
+        assert migrate.migrate(connection)[0] == "applied 0002_reference_series.sql"
+        check_schema(connection)
+        assert fetch(connection, "SELECT count(*) FROM perpetuals_ohlcv") == [(1,)]
+    assert catalog(empty_database) == catalog(database)
 
 
 def test_a_new_table_is_readable_by_the_readers_after_a_migration(database, later):
     folder = later("CREATE TABLE reference.rates (x double precision)")
     with connect(database) as connection:
         assert migrate.migrate(connection, folder) == [
-            "applied 0002_later.sql",
+            "applied 0003_later.sql",
             "applied policies.sql and roles.sql",
         ]
         right = "SELECT has_table_privilege('deribit_reader', 'reference.rates', 'SELECT')"
@@ -158,9 +182,9 @@ def test_migrate_needs_a_schema_to_start_from(empty_database):
 
 
 def test_there_is_no_way_back(database, execute):
-    execute("UPDATE reference.schema_version SET version = 7", database)
+    execute("UPDATE reference.schema_version SET version = version + 5", database)
     with connect(database) as connection:
-        with pytest.raises(SchemaError, match="is version 7, expected 1 or older"):
+        with pytest.raises(SchemaError, match="is version 7, expected 2 or older"):
             migrate.migrate(connection)
         with pytest.raises(SchemaError, match=r"is version 7: run .*db migrate"):
             migrate.init(connection)

@@ -11,12 +11,15 @@ from etl.errors import ExtensionError, SchemaError, ServerTooOldError
 from etl.tables import hypertables, tables
 from tests.acceptance.command import Product
 from tests.exchange.running import running
+from validators.derived import FuturesBasis, FuturesCurve
+from validators.reference import DeliveryPrices, IndexPrices, VolatilityIndex
 from validators.schemas import Candles, FundingRates
 
 SQL_TYPES = {
     pl.Datetime("us", "UTC"): "timestamp with time zone",
     pl.String(): "text",
     pl.Float64(): "double precision",
+    pl.Boolean(): "boolean",
 }
 ARROW_TYPES = {
     pa.timestamp("us", "UTC"): "timestamp with time zone",
@@ -29,6 +32,11 @@ MODELS = {
     "futures_ohlcv": Candles,
     "options_ohlcv": Candles,
     "funding_rates": FundingRates,
+    "index_prices": IndexPrices,
+    "volatility_index": VolatilityIndex,
+    "delivery_prices": DeliveryPrices,
+    "futures_basis": FuturesBasis,
+    "futures_curve": FuturesCurve,
 }
 
 
@@ -93,12 +101,13 @@ def test_comments_of_numbers_state_a_unit(database):
     comments = """
         SELECT attname::text, col_description(c.oid, attnum)
         FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0
-          AND atttypid IN ('float8'::regtype, 'timestamptz'::regtype)"""
+        WHERE relnamespace::regnamespace::text IN ('public', 'reference') AND relkind = 'r'
+          AND attnum > 0 AND atttypid IN ('float8'::regtype, 'timestamptz'::regtype)
+          AND relname NOT IN ('schema_version', 'load_ledger')"""
     with connect(database) as connection:
         found = fetch(connection, comments)
     assert [name for name, comment in found if not re.search(r"\[.+\]", comment)] == []
-    assert len(found) == 48
+    assert len(found) == 69
 
 
 def test_hypertables_have_their_key_as_only_index(database):
@@ -143,16 +152,18 @@ def test_a_missing_table_is_refused(refusal):
 
 @pytest.mark.parametrize(
     ("version", "message"),
-    [(99, "is version 99, expected 1: upgrade deribit-lake"), (0, "is version 0, expected 1: run")],
+    [(99, "is version 99, expected 2: upgrade deribit-lake"), (0, "is version 0, expected 2: run")],
 )
 def test_a_schema_at_another_version_is_refused(refusal, version, message):
-    assert message in refusal(f"UPDATE reference.schema_version SET version = {version}")
+    only_one = "DELETE FROM reference.schema_version WHERE version > 1"
+    change = f"UPDATE reference.schema_version SET version = {version}"
+    assert message in refusal(f"{only_one}; {change}")
 
 
 def test_a_database_without_a_schema_is_refused(empty_database):
     with connect(empty_database) as connection:
         execute_script(connection, "CREATE EXTENSION timescaledb")
-        with pytest.raises(SchemaError, match=r"has no schema, expected version 1: run .*db init"):
+        with pytest.raises(SchemaError, match=r"has no schema, expected version 2: run .*db init"):
             check_schema(connection)
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.batches import schema_of
 from etl.errors import ExactError
 from etl.exact import exact
-from etl.months import schema_of
 
 SCHEMA = schema_of("perpetuals_ohlcv")
 TYPES = [
