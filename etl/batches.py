@@ -5,6 +5,7 @@ the table begins with, an instrument, an index or an underlying. A file fills th
 or of a month and many subjects; the list of instruments is one line without a month.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -174,10 +175,10 @@ def _derived_parts(path: Path, dataset: str, period: str) -> dict[Entry, pa.Tabl
 def _instruments(lake: Lake) -> Iterator[Batch]:
     path = universe.path_of(lake)
     if path.exists():
-        rows = pq.read_metadata(path).num_rows
-        table = _read_instruments(path)
-        parts = {Entry("all", NO_MONTH): table}
-        yield Batch(Key(INSTRUMENTS, "all", ""), rows, checksum(table), lambda: parts)
+        foot = pq.read_metadata(path)
+        source = hashlib.blake2b(foot.metadata[universe.FOLDED], digest_size=16).hexdigest()
+        key, entry = Key(INSTRUMENTS, "all", ""), Entry("all", NO_MONTH)
+        yield Batch(key, foot.num_rows, source, lambda: {entry: _read_instruments(path)})
 
 
 def _read_instruments(path: Path) -> pa.Table:
