@@ -146,10 +146,10 @@ lint:
     {{ in_env }} mypy
     {{ in_env }} lint-imports
 
-# The fast tests, those of the docs among them
+# The fast tests, those of the docs among them, on all cores; just test -n 0 --pdb on one
 [group('work')]
 test *options:
-    {{ in_env }} pytest "$@"
+    {{ in_env }} pytest -n auto --dist worksteal "$@"
 
 # All tests but those that talk to the real Deribit; some take minutes
 [group('work')]

@@ -20,6 +20,7 @@ from etl.commands.options import (
     print_json,
     print_status,
     reporting,
+    set_for_run,
     settings_of,
 )
 
@@ -84,17 +85,25 @@ def backfill_futures(
     start: Start = None,
     end: End = None,
     resolution: Resolution = "1",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=32, help="Requests under way at once; default: 16 (connections)."),
+    ] = None,
     wait: Wait = False,
     dry_run: DryRun = False,
+    load: AndLoad = False,
     as_json: AsJson = False,
 ) -> None:
     """Fetch candles of dated futures, expired ones too, each over its own life.
+
+    All instruments share one credit bucket; workers are requests that wait for answers.
 
     Example: deribit-lake backfill futures --currency BTC,ETH --start 2019-01-01 --settlement month
     """
     from etl.datasets import candles_dataset
     from etl.jobs import futures_wish
 
+    set_for_run(context, connections=workers)
     dataset = candles_dataset("futures_ohlcv", resolution)
     wish = futures_wish(
         dataset, currency, start=start, end=end, periods=settlement, instruments=instruments
@@ -102,7 +111,7 @@ def backfill_futures(
     if dry_run:
         print_estimate(context, wish, as_json)
     else:
-        complete(context, wish, wait=wait, load=False, as_json=as_json)
+        complete(context, wish, wait=wait, load=load, as_json=as_json)
 
 
 @backfill_app.command("funding")

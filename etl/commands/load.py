@@ -100,7 +100,8 @@ def load_after(settings: "Settings", wish: "Wish", *, quiet: bool) -> None:
     from etl.load import load
 
     with reporting(settings) as progress:
-        done = load(settings, progress, datasets=[wish.dataset.name], instruments=wish.instruments)
+        names = wish.instruments or None  # futures are chosen by currency, too
+        done = load(settings, progress, datasets=[wish.dataset.name], instruments=names)
     if not quiet:
         _print_load(done)
 

@@ -50,6 +50,12 @@ def settings_of(context: typer.Context) -> "Settings":
     return flags.settings()
 
 
+def set_for_run(context: typer.Context, **values: Any) -> None:
+    """Let options of a command stand for settings; None leaves the setting as it is."""
+    root = context.find_root()
+    root.obj = Flags(root.obj.config, {**root.obj.values, **values})
+
+
 @contextmanager
 def reporting(settings: "Settings") -> Iterator["Progress"]:
     """Keep a log and show progress; Ctrl-C ends a run cleanly."""

@@ -14,17 +14,19 @@ Seen in recorded instrument lists, and assumed between and before them:
   first are put at June 2026;
 - prices of BTC move by 2.5 dollars in 2026 and by 0.5 in 2021; the change is put at 2023.
 
-Names start with those that can have traded since the simulated prices begin, in August 2018.
+The exchange opened in June 2016; futures on ether come with its perpetual, in 2019.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from tests.exchange import noise
+from tests.exchange.incidents import milliseconds
 from tests.exchange.instruments import PERPETUALS, Instrument
 from tests.exchange.path import EPOCH_MS
 
 COINS = ("BTC", "ETH")
+OPENED_MS = milliseconds("2016-06-10")
 _FIRST_ID = 300_000
 _FRIDAY = 4
 _QUARTER_ENDS = (3, 6, 9, 12)
@@ -49,17 +51,18 @@ def dated_futures() -> tuple[Instrument, ...]:
         (listed, coin, expiry, period)
         for coin in COINS
         for expiry, listed, period in _calendar()
-        if _eight(listed) >= max(EPOCH_MS, _of(coin).creation_ms)
+        if _eight(listed) >= (OPENED_MS if coin == "BTC" else _of(coin).creation_ms)
     ]
+    early = sum(_eight(listed) < EPOCH_MS for listed, *_ in lives)
     return tuple(
-        _future(_FIRST_ID + number, coin, listed=listed, expiry=expiry, period=period)
+        _future(_FIRST_ID - early + number, coin, listed=listed, expiry=expiry, period=period)
         for number, (listed, coin, expiry, period) in enumerate(sorted(lives))
     )
 
 
 def _calendar() -> Iterator[tuple[date, date, str]]:
     """Yield day of expiry, day of listing, and period."""
-    first = datetime.fromtimestamp(EPOCH_MS / 1000, UTC).date()
+    first = datetime.fromtimestamp(OPENED_MS / 1000, UTC).date()
     for day in (first + timedelta(days) for days in range((_LAST - first).days)):
         if day.weekday() == _FRIDAY and (day + timedelta(7)).month != day.month:
             is_quarter = day.month in _QUARTER_ENDS

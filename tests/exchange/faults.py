@@ -18,6 +18,8 @@ contradictory  the delivery price of every tenth day comes twice, with two value
                never with "all", for no healthy answer ever follows
 =============  ==================================================================================
 
+What befalls lists of instruments, by name only too, is in `tests.exchange.delistings`.
+
 A fault is a pure function of (fault seed, method and parameters, how often this was asked before)
 and a request is healthy from its fourth time on. Two faults have a memory beside that: a "minute"
 of maintenance, once drawn, also meets the requests that follow, and `revised` remembers what it
@@ -31,13 +33,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.exchange import noise
+from tests.exchange import delistings, noise
 from tests.exchange.trades import Ints
 
 PAGE_FAULTS = ("truncated", "shifted", "duplicated", "unordered")
 ANSWER_FAULTS = ("latency", "rate_limit", "html_502", "cut_body", "settlement", "internal")
 NAMES = (*ANSWER_FAULTS, *PAGE_FAULTS, "maintenance", "revised")
-BY_NAME_ONLY = ("contradictory",)
+BY_NAME_ONLY = ("contradictory", *delistings.NAMES)
 
 DELIVERIES = "public/get_delivery_prices"
 PAGE_METHODS = (

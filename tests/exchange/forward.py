@@ -66,7 +66,7 @@ def _towards_delivery(index: Floats) -> Floats:
 
 
 def _hours(day: int) -> noise.Bits:
-    return np.arange(24 * day, 24 * day + 25, dtype=np.uint64)
+    return np.arange(24 * day, 24 * day + 25, dtype=np.int64).view(np.uint64)
 
 
 def _by_minute(hourly: Floats) -> Floats:

@@ -110,7 +110,8 @@ def _pressure(seed: int, instrument: Instrument, hours: Bits) -> Floats:
 
 def smooth(channel: np.uint64, hours: Bits, span: int) -> Floats:
     """Return noise of deviation 1 that moves from knot to knot, `span` hours apart."""
-    knot, share = hours // np.uint64(span), (hours % np.uint64(span)).astype(float) / span
+    signed = hours.view(np.int64)  # hours before the first count down
+    knot, share = (signed // span).view(np.uint64), (signed % span).astype(float) / span
     here, there = noise.normal(channel, knot), noise.normal(channel, knot + np.uint64(1))
     blend = (1 - share) * here + share * there
     result: Floats = blend / np.sqrt((1 - share) ** 2 + share**2)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.exchange import options, settlements, tickers, volatility_index
+from tests.exchange import options, settlements, spot_and_combos, tickers, volatility_index
 from tests.exchange.chart import ChartQuery, chart_query
 from tests.exchange.currencies import CURRENCIES
 from tests.exchange.errors import ApiError
+from tests.exchange.expiries import OPENED_MS
 from tests.exchange.funding import PAGE_ROWS, funding_value, hours_between
 from tests.exchange.instruments import PERPETUALS, Instrument
 from tests.exchange.listing import BY_NAME
@@ -21,7 +22,6 @@ Method = Callable[[Market, Params], Any]
 API_VERSION = "1.2.26"
 DAY_MS, EIGHT_HOURS_MS = 86_400_000, 28_800_000
 MOST_DELIVERIES = 1_000
-DELIVERIES_FROM_MS = EPOCH_MS + DAY_MS
 EXPIRED_LATELY_MS = DAY_MS
 """How long www goes on listing what expired: the documentation says "recently", no more."""
 
@@ -68,10 +68,8 @@ def get_instruments(market: Market, params: Params) -> Any:
     """
     currency = params.one_of("currency", (*_LISTED, "any"), "any")
     kind = params.one_of("kind", _KINDS, "future")
-    if kind == "option":
-        return _options(market, params, currency)
     if kind != "future":
-        return []
+        return _unpriced(market, params, kind, currency)
     found: Sequence[Instrument] = market.instruments
     if params.flag("expired", default=False):
         has_all = params.is_history and params.flag("include_old", default=False)
@@ -177,7 +175,8 @@ def get_delivery_prices(market: Market, params: Params) -> Any:
     """Return the delivery prices of an index, the newest first, a page at a time."""
     perpetual = _perpetual_on(params.text("index_name"))
     offset, count = params.integer("offset", 0), min(params.integer("count", 10), MOST_DELIVERIES)
-    first, last = DELIVERIES_FROM_MS // DAY_MS, (market.now_ms - EIGHT_HOURS_MS) // DAY_MS
+    opened = OPENED_MS if perpetual.name == "BTC-PERPETUAL" else EPOCH_MS
+    first, last = opened // DAY_MS + 1, (market.now_ms - EIGHT_HOURS_MS) // DAY_MS
     days = range(last - offset, max(last - offset - count, first - 1), -1)
     return {"data": [_delivery(market, perpetual, day) for day in days],
             "records_total": last - first + 1}  # fmt: skip
@@ -254,12 +253,16 @@ def _settlements(market: Market, found: Sequence[Instrument], params: Params) ->
     )
 
 
-def _options(market: Market, params: Params, currency: str) -> Any:
+def _unpriced(market: Market, params: Params, kind: str, currency: str) -> Any:
+    """Return records of what is listed and has no market here."""
     has_all = params.is_history and params.flag("include_old", default=False)
     since_ms = 0 if has_all else market.now_ms - EXPIRED_LATELY_MS
     is_expired = params.flag("expired", default=False)
-    found = options.records(market, currency, is_expired=is_expired)
-    return [each for each in found if each["expiration_timestamp"] >= since_ms]
+    if kind == "option":
+        found = options.records(market, currency, is_expired=is_expired)
+    else:
+        found = spot_and_combos.records(market, kind, currency, is_expired=is_expired)
+    return [each for each in found if each.get("expiration_timestamp", since_ms) >= since_ms]
 
 
 def chart_of(market: Market, params: Params) -> ChartQuery:

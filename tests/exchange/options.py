@@ -41,18 +41,29 @@ def records(market: Market, currency: str, *, is_expired: bool) -> list[dict[str
 
 @lru_cache(maxsize=2)
 def _all(seed: int) -> tuple[dict[str, Any], ...]:
-    market = Market(seed, milliseconds("2020-01-01"))
     found = [*_linear()]
     for future in FUTURES:
-        found += _of_expiry(market, future)
+        found += _of_expiry(seed, future)
     return tuple(record | {"instrument_id": FIRST_ID + n} for n, record in enumerate(found))
 
 
-def _of_expiry(market: Market, future: Instrument) -> Iterator[dict[str, Any]]:
-    level = math.exp(market.world.tapes[future.perpetual].log_price(future.creation_ms))
+@lru_cache(maxsize=4_000)
+def strikes_of(seed: int, future: Instrument) -> tuple[float, ...]:
+    """Return the strikes [USD] of the options that expire with a dated future, ascending."""
+    tape = _market(seed).world.tapes[future.perpetual]
+    level = math.exp(tape.log_price(future.creation_ms))
     step = 10 ** math.floor(math.log10(level * (HIGHEST - LOWEST) / STRIKES))
     width = level * (HIGHEST - LOWEST) / (STRIKES - 1)
-    rounded = sorted({round((level * LOWEST + n * width) / step) * step for n in range(STRIKES)})
+    found = {round((level * LOWEST + n * width) / step) * step for n in range(STRIKES)}
+    return tuple(sorted(float(strike) for strike in found))
+
+
+@lru_cache(maxsize=2)
+def _market(seed: int) -> Market:
+    return Market(seed, milliseconds("2020-01-01"))
+
+
+def _of_expiry(seed: int, future: Instrument) -> Iterator[dict[str, Any]]:
     common = {
         "tick_size_steps": [{"above_price": 0.005, "tick_size": 0.0005}],
         "tick_size": 0.0001,
@@ -71,7 +82,8 @@ def _of_expiry(market: Market, future: Instrument) -> Iterator[dict[str, Any]]:
         "base_currency_uuid": CURRENCY_IDS[future.base],
         "quote_currency_uuid": CURRENCY_IDS[future.base],
     }
-    yield from _sides(future.name, [(f"{strike:.0f}", float(strike)) for strike in rounded], common)
+    strikes = [(f"{strike:.0f}", strike) for strike in strikes_of(seed, future)]
+    yield from _sides(future.name, strikes, common)
 
 
 def _linear() -> Iterator[dict[str, Any]]:

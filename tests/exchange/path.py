@@ -3,12 +3,17 @@
 Hourly log prices are one cumulative sum, pinned to plausible levels of the real market at a few
 dates; inside an hour the minutes are a bridge from one hourly price to the next, weighted by
 variance. So the price of any minute follows from (seed, coin, minute) alone.
+
+Days and hours are counted from the first perpetual's listing. What came before, when there were
+dated futures only, has negative numbers and a walk of its own that ends where the other begins.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.exchange import noise
 from tests.exchange.incidents import milliseconds
@@ -20,6 +25,9 @@ DAY_MINUTES = 1_440
 EPOCH_MS = milliseconds("2018-08-14T08:00")
 EPOCH_MINUTE = EPOCH_MS // 60_000
 HOUR_MS = 3_600_000
+EARLY_DAYS = 810
+"""Days before the first perpetual that have prices: from 2016-05-26, just before the exchange."""
+FIRST_MS = EPOCH_MS - 24 * EARLY_DAYS * HOUR_MS
 
 _TYPICAL_VOLATILITY = {"BTC": 0.00046, "ETH": 0.00068}  # of one minute
 # Log volatility moves on several scales: (hours per step, weight).
@@ -46,6 +54,15 @@ _LEVELS = {
         "2026-09-20": 2602,
     },
 }  # fmt: skip
+_EARLY_LEVELS = {
+    "BTC": {
+        "2016-05-26": 452, "2016-06-17": 750, "2016-08-03": 565, "2017-01-04": 1130,
+        "2017-01-12": 790, "2017-03-10": 1190, "2017-06-11": 2950, "2017-07-16": 1930,
+        "2017-09-01": 4850, "2017-09-15": 3300, "2017-12-17": 19300, "2018-02-06": 6900,
+        "2018-03-05": 11500, "2018-06-28": 5900, "2018-07-24": 8300,
+    },
+    "ETH": {"2016-05-26": 12.5, "2017-06-12": 395, "2018-01-13": 1390},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,19 +75,36 @@ class Path:
         Log of the price at the start of each hour since `EPOCH_MS` [ln USD].
     volatility : float64 array, shape (HOURS,)
         Typical deviation of a one-minute log return in each hour [1].
+    early_log_price, early_volatility : float64 arrays, shape (24 EARLY_DAYS,)
+        The same of the hours before `EPOCH_MS`.
     """
 
     log_price: Floats
     volatility: Floats
+    early_log_price: Floats
+    early_volatility: Floats
+
+    def day(self, day: int) -> tuple[Floats, Floats]:
+        """Return the 25 hourly log prices of an exchange day, and the 24 volatilities."""
+        hours = slice(24 * day, 24 * day + 25)
+        if day >= 0:
+            return self.log_price[hours], self.volatility[hours][:24]
+        late = np.concatenate([self.early_log_price, self.log_price[:1]])
+        hours = slice(hours.start + 24 * EARLY_DAYS, hours.stop + 24 * EARLY_DAYS)
+        return late[hours], self.early_volatility[hours][:24]
 
 
 def price_path(seed: int, coin: str) -> Path:
     """Return the path of `coin` under `seed`."""
-    hours = np.arange(HOURS, dtype=np.uint64)
-    volatility = _TYPICAL_VOLATILITY[coin] * noise.exponential(_log_volatility(seed, coin, hours))
-    steps = noise.normal(noise.key(seed, coin, "hour"), hours) * volatility * np.sqrt(60.0)
-    walk = np.concatenate([[0.0], np.cumsum(steps)])
-    return Path(walk + _pins(coin, walk), volatility)
+    hours = np.arange(HOURS, dtype=np.int64)
+    walk, volatility = _walk(seed, coin, hours)
+    walk += _pins(_LEVELS[coin], walk, 0)
+    first = -24 * EARLY_DAYS
+    before, early = _walk(seed, coin, np.arange(first, 0, dtype=np.int64))
+    before += _pins(_EARLY_LEVELS[coin], before, first)
+    # The last stretch is bent so that it ends where the other walk begins.
+    before += (walk[0] - before[-1]) * np.clip(np.linspace(-4, 1, len(before)), 0, 1)
+    return Path(walk, volatility, before[:-1], early)
 
 
 def minutes_of_day(path: Path, channels: tuple[np.uint64, ...], day: int) -> tuple[Floats, Floats]:
@@ -83,21 +117,34 @@ def minutes_of_day(path: Path, channels: tuple[np.uint64, ...], day: int) -> tup
     deviation : float64 array, shape (1440,)
         Deviation of the log return of each minute.
     """
-    counter = np.uint64(day * DAY_MINUTES) + np.arange(DAY_MINUTES, dtype=np.uint64)
-    hours = slice(24 * day, 24 * day + 25)
-    deviation = _minute_factor(channels, counter) * np.repeat(path.volatility[hours][:24], 60)
+    counter = minutes_since(day)
+    anchors, volatility = path.day(day)
+    deviation = _minute_factor(channels, counter) * np.repeat(volatility, 60)
     steps = (noise.normal(channels[2], counter) * deviation).reshape(24, 60)
     inside = np.cumsum(steps, axis=1)
     elapsed = np.cumsum((deviation * deviation).reshape(24, 60), axis=1)
     elapsed /= elapsed[:, -1:]
-    anchors = path.log_price[hours]
     miss = inside[:, -1:] - np.diff(anchors)[:, None]
     ends = anchors[:24, None] + inside - elapsed * miss
     return np.concatenate([anchors[:1], ends.ravel()]), deviation
 
 
+def minutes_since(day: int) -> Bits:
+    """Return the minutes of an exchange day as counters; early ones lie far from all others."""
+    first = day * DAY_MINUTES
+    return np.arange(first, first + DAY_MINUTES, dtype=np.int64).view(np.uint64)
+
+
+def _walk(seed: int, coin: str, hours: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return log prices before they are pinned, one more than hours, and the volatility."""
+    counter = hours.view(np.uint64)
+    volatility = _TYPICAL_VOLATILITY[coin] * noise.exponential(_log_volatility(seed, coin, counter))
+    steps = noise.normal(noise.key(seed, coin, "hour"), counter) * volatility * np.sqrt(60.0)
+    return np.concatenate([[0.0], np.cumsum(steps)]), volatility
+
+
 def _log_volatility(seed: int, coin: str, hours: Bits) -> Floats:
-    total = np.zeros(HOURS)
+    total = np.zeros(len(hours))
     for span, weight in _VOLATILITY_SCALES:
         channel = noise.key(seed, coin, f"volatility/{span}")
         total += weight * noise.normal(channel, hours // np.uint64(span))
@@ -113,12 +160,12 @@ def _minute_factor(channels: tuple[np.uint64, ...], counter: Bits) -> Floats:
     return result
 
 
-def _pins(coin: str, walk: Floats) -> Floats:
-    """Return what moves the walk onto the pinned levels, linear in between."""
-    levels = _LEVELS[coin]
-    hours = [(milliseconds(day) - EPOCH_MS) // HOUR_MS for day in levels]
-    at = np.clip(hours, 0, HOURS)
+def _pins(levels: Mapping[str, float], walk: Floats, first_hour: int) -> Floats:
+    """Return what moves a walk onto the pinned levels, linear in between."""
+    hours = first_hour + np.arange(len(walk))
+    pinned = [(milliseconds(day) - EPOCH_MS) // HOUR_MS for day in levels]
+    at = np.clip(pinned, hours[0], hours[-1])
     # Decimal's logarithm is correctly rounded everywhere; the C library's is not.
     logs = np.array([float(Decimal(price).ln()) for price in levels.values()])
-    shift: Floats = np.interp(np.arange(HOURS + 1), at, logs - walk[at])
+    shift: Floats = np.interp(hours, at, logs - walk[at - first_hour])
     return shift

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.exchange.delistings import Delistings
 from tests.exchange.errors import ApiError
 from tests.exchange.faults import DELIVERIES, PAGE_METHODS, Fault, Faults, contradict
 from tests.exchange.limits import Connections, Limits
@@ -26,6 +27,7 @@ from tests.exchange.trades import MINUTE_MS
 from tests.exchange.volatility_index import STEPS_MS
 
 CHART = "public/get_tradingview_chart_data"
+LISTING = "public/get_instruments"
 TOO_MANY_REQUESTS = 10028
 _FAULT_CODES = {"rate_limit": 10028, "maintenance": 11051, "settlement": 10041, "internal": 11094}
 _FAILURES = ("html_502", *_FAULT_CODES)
@@ -43,6 +45,10 @@ class Exchange:
     connections: Connections = field(default_factory=Connections)
     by_method: Counter[str] = field(default_factory=Counter)
     by_outcome: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        """Draw what befalls the lists from the faults."""
+        self.delistings = Delistings(self.faults.names)
 
     def now_us(self) -> int:
         """Return the exchange's clock [Unix us]."""
@@ -104,6 +110,8 @@ class Exchange:
             result = await self._chart(market, self._params(call, params))
         else:
             result = METHODS[call.method](market, self._params(call, params))
+        if call.method == LISTING:
+            result = self.delistings.listed(result, market.now_ms)
         if call.method == DELIVERIES and "contradictory" in self.faults.names:
             result = contradict(result)
         return fault.damage(result) if fault and call.method in PAGE_METHODS else result
@@ -114,6 +122,7 @@ class Exchange:
 
     async def _chart(self, market: Market, params: Params) -> Any:
         query = chart_of(market, params)
+        self.delistings.check(query.instrument.name)
         for _ in query.prepare(market):
             await asyncio.sleep(0)
         result = query.answer(market)

@@ -14,7 +14,7 @@ from tests.exchange import incidents, noise
 from tests.exchange.forward import future_of_day
 from tests.exchange.instruments import Instrument
 from tests.exchange.noise import Bits, Floats
-from tests.exchange.path import DAY_MINUTES, EPOCH_MINUTE, Path, minutes_of_day
+from tests.exchange.path import DAY_MINUTES, EPOCH_MINUTE, Path, minutes_of_day, minutes_since
 
 SLOTS = 6
 MINUTE_MS = 60_000
@@ -104,8 +104,7 @@ class Day:
         if not instrument.is_perpetual:
             first_minute = int(self.minute[0])
             self.log_price = future_of_day(seed, instrument, path, day, first_minute)
-        first = np.uint64(day * DAY_MINUTES)
-        self._counter = first + np.arange(DAY_MINUTES, dtype=np.uint64)
+        self._counter = minutes_since(day)
 
     def trades(self) -> Trades:
         """Return the day's trades."""
@@ -154,7 +153,7 @@ class Day:
     def _lots(self, size: Floats) -> Ints:
         # Volume follows volatility: the log of both moves together, as it does on the market.
         activity = self.deviation * 2_000.0
-        year = min(self._day // 365, len(_TURNOVER) - 1)
+        year = min(max(self._day // 365, 0), len(_TURNOVER) - 1)
         typical = self.instrument.typical_lots * _TURNOVER[year]
         lots = typical * activity * noise.exponential(2.0 * size)
         return np.ceil(np.maximum(lots, self.instrument.smallest_lots)).astype(np.int64)
