@@ -18,6 +18,7 @@ PARAMS = {"currency": "any", "kind": "future", "expired": "false"}
 NEVER_MS = 32_503_680_000_000  # the exchange writes the year 3000 for "does not expire"
 EXCHANGE_DAY_MS = 8 * 3_600_000
 DAY_MS = 24 * 3_600_000
+LATELY = 32  # lists that are looked through for an instrument the newest one lacks
 FIRST_TRY = Retry(attempts=4, seconds=20)  # whether the exchange is there at all is soon known
 
 
@@ -62,6 +63,7 @@ class Universe:
 
     now_ms: int
     instruments: dict[str, Instrument]
+    missing: tuple[str, ...] = ()  # listed lately, not expired, and not in the newest list
 
     def perpetual(self, name: str) -> Instrument:
         """Return the perpetual of that name.
@@ -180,25 +182,45 @@ async def fetch_universe(
     """Return the listed instruments, staged as they came.
 
     With currencies in `expired_of`, those that expired too, as the history host lists them. What
-    an earlier list had and this one lacks is kept: a list that shrinks does not undo a life.
+    an earlier list had and this one lacks is kept, and named in `missing` unless it has expired:
+    a list that shrinks does not undo a life.
 
     Raises
     ------
     DeribitError, UnavailableError
         If the exchange refuses or does not answer.
     """
-    folder = lake.raw("get_instruments", currency="any", kind="future")
-    request = Request(METHOD, dict(PARAMS), Span(0, 0), folder, _check)
+    known = _lately(lake)
+    request = Request(METHOD, dict(PARAMS), Span(0, 0), _living_folder(lake), _check)
     attempt = await client.call(request, retry=FIRST_TRY)
     living = _universe(attempt.body or b"", attempt.us_out or attempt.fetched_at)
-    if not expired_of:
-        return living
-    living.check_currencies(expired_of)
-    found = _expired(lake)
+    expired: dict[str, Instrument] = {}
+    if expired_of:
+        Universe(living.now_ms, known | living.instruments).check_currencies(expired_of)
+        expired = _expired(lake)
     for currency in expired_of:
         answer = await client.call(_expired_request(lake, currency), retry=FIRST_TRY)
-        found |= _universe(answer.body or b"", 0).instruments
-    return Universe(living.now_ms, found | living.instruments)
+        expired |= _universe(answer.body or b"", 0).instruments
+    missing = sorted(
+        name
+        for name in known.keys() - living.instruments.keys() - expired.keys()
+        if known[name].life.end_ms > living.now_ms
+    )
+    found = known | expired | living.instruments
+    return Universe(living.now_ms, found, tuple(missing))
+
+
+def _living_folder(lake: Lake) -> Path:
+    return lake.raw("get_instruments", currency="any", kind="future")
+
+
+def _lately(lake: Lake) -> dict[str, Instrument]:
+    """Return what the last lists of living futures had, each as it was last listed."""
+    folder, found = _living_folder(lake), dict[str, Instrument]()
+    for name in raw.segments(folder)[-LATELY:]:
+        for _, body in raw.answers(folder / name, OK):
+            found |= _universe(body, 0).instruments
+    return found
 
 
 def _expired_request(lake: Lake, currency: str) -> Request:
@@ -236,13 +258,12 @@ def _check_shape(result: msgspec.Raw) -> None:
 
 def staged_universe(lake: Lake) -> Universe:
     """Return the instruments as last staged, for work without the exchange; none if never."""
-    folder = lake.raw("get_instruments", currency="any", kind="future")
-    found = raw.latest(folder, OK)
+    found = raw.latest(_living_folder(lake), OK)
     if found is None:
         return Universe(0, _expired(lake))
     us_out, body = found
     living = _universe(body, us_out or 0)
-    return Universe(living.now_ms, _expired(lake) | living.instruments)
+    return Universe(living.now_ms, _lately(lake) | _expired(lake) | living.instruments)
 
 
 def _universe(body: bytes, now_us: int) -> Universe:
