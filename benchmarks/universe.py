@@ -18,7 +18,7 @@ import duckdb
 import polars as pl
 
 from benchmarks.machine import show
-from etl import universe
+from etl import universe_table
 from etl.names import with_name_parts
 from lake import raw
 from lake.paths import Lake, open_lake
@@ -39,28 +39,28 @@ def main() -> None:
 
 
 def _fold(lake: Lake) -> None:
-    universe.refold(lake)
+    universe_table.refold(lake)
 
 
 def _load(lake: Lake) -> None:
-    pl.read_parquet(universe.path_of(lake))
+    pl.read_parquet(universe_table.path_of(lake))
 
 
 def _living(lake: Lake) -> None:
-    universe.at(universe.scan(lake), SINCE).collect()
+    universe_table.at(universe_table.scan(lake), SINCE).collect()
 
 
 def _diff(lake: Lake) -> None:
-    universe.diff(universe.scan(lake), SINCE, UNTIL).collect()
+    universe_table.diff(universe_table.scan(lake), SINCE, UNTIL).collect()
 
 
 def _names(lake: Lake) -> None:
-    with_name_parts(universe.scan(lake).select("instrument").collect())
+    with_name_parts(universe_table.scan(lake).select("instrument").collect())
 
 
 def _duckdb(lake: Lake) -> None:
     query = "SELECT * FROM read_parquet(?) WHERE valid_from <= TIMESTAMPTZ '2020-03-01'"
-    duckdb.sql(query, params=[str(universe.path_of(lake))]).pl()
+    duckdb.sql(query, params=[str(universe_table.path_of(lake))]).pl()
 
 
 TASKS: dict[str, Callable[[Lake], None]] = {

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandera.polars import DataFrameModel
 
-from etl import compute, index_prices, universe
+from etl import compute, index_prices, universe_table
 from etl.datasets import DATASETS
 from etl.errors import LoadError
 from etl.exact import exact
@@ -173,10 +173,10 @@ def _derived_parts(path: Path, dataset: str, period: str) -> dict[Entry, pa.Tabl
 
 
 def _instruments(lake: Lake) -> Iterator[Batch]:
-    path = universe.path_of(lake)
+    path = universe_table.path_of(lake)
     if path.exists():
         foot = pq.read_metadata(path)
-        source = hashlib.blake2b(foot.metadata[universe.FOLDED], digest_size=16).hexdigest()
+        source = hashlib.blake2b(foot.metadata[universe_table.FOLDED], digest_size=16).hexdigest()
         key, entry = Key(INSTRUMENTS, "all", ""), Entry("all", NO_MONTH)
         yield Batch(key, foot.num_rows, source, lambda: {entry: _read_instruments(path)})
 

@@ -117,10 +117,11 @@ def answers(segment: Path, outcome: str) -> Iterator[tuple[int, bytes]]:
         If the segment cannot be read.
     """
     table = _read_segment(segment, ["fetched_at", "outcome", "us_out", "body"])
-    good = table.filter(pc.field("outcome") == outcome).sort_by("fetched_at")
-    heard = pc.coalesce(good["us_out"], good["fetched_at"].cast(pa.int64()))
-    for moment, body in zip(heard, good["body"], strict=True):
-        yield moment.as_py(), body.as_py()
+    heard = pc.coalesce(table["us_out"], table["fetched_at"].cast(pa.int64())).to_pylist()
+    ended, bodies = table["outcome"].to_pylist(), table["body"]
+    for row in pc.sort_indices(table["fetched_at"]).to_pylist():  # bodies are not copied about
+        if ended[row] == outcome:
+            yield heard[row], bodies[row].as_py()
 
 
 def latest(folder: Path, outcome: str) -> tuple[int | None, bytes] | None:

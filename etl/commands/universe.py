@@ -30,7 +30,8 @@ def refresh(
     """
     from etl.jobs import words
     from etl.listings import fetch_listings
-    from etl.universe import refold, vanished
+    from etl.universe import vanished
+    from etl.universe_table import refold
     from lake.paths import open_lake
 
     settings = settings_of(context)
@@ -51,7 +52,7 @@ def rebuild(context: typer.Context) -> None:
 
     Example: deribit-lake universe rebuild
     """
-    from etl.universe import refold
+    from etl.universe_table import refold
 
     settings = settings_of(context)
     with reporting(settings):
@@ -73,11 +74,11 @@ def show(
     """
     import polars as pl
 
-    from etl import universe
+    from etl import universe_table
 
     found = _scan(context)
     if at is not None:
-        found = universe.at(found, _moment(at, "--at"))
+        found = universe_table.at(found, _moment(at, "--at"))
     if kind is not None:
         found = found.filter(pl.col("kind") == kind)
     if currency is not None:
@@ -97,10 +98,10 @@ def diff(
 
     Example: deribit-lake universe diff --since 2024-06-01 --until 2024-07-01
     """
-    from etl import universe
+    from etl import universe_table
 
     bounds = _moment(since, "--since"), _moment(until, "--until")
-    _print(universe.diff(_scan(context), *bounds), as_json=as_json)
+    _print(universe_table.diff(_scan(context), *bounds), as_json=as_json)
 
 
 def _lake(context: typer.Context) -> "Lake":
@@ -110,14 +111,14 @@ def _lake(context: typer.Context) -> "Lake":
 
 
 def _scan(context: typer.Context) -> "pl.LazyFrame":
-    from etl import universe
+    from etl import universe_table
     from etl.errors import UsageError
 
     lake = _lake(context)
-    if not universe.path_of(lake).exists():
+    if not universe_table.path_of(lake).exists():
         message = f"{lake.root} has no universe: run `deribit-lake universe refresh`"
         raise UsageError(message)
-    return universe.scan(lake)
+    return universe_table.scan(lake)
 
 
 def _moment(text: str, name: str) -> "pl.Expr":

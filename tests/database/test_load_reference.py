@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from etl import universe
+from etl import universe, universe_table
 from etl.batches import LOADED
 from etl.connection import connect, fetch
 from etl.load import load
@@ -130,7 +130,7 @@ def test_an_instrument_is_found_at_a_moment_with_its_record(settings):
 
 def test_a_changed_record_ends_one_interval_and_starts_the_next(settings, lake, tmp_path):
     bring(settings, datasets=["instruments"])
-    told = universe.read(Lake(lake))
+    told = universe_table.read(Lake(lake))
     before = sum(map(len, told.intervals.values()))
     listed = next(held[-1] for held in told.intervals.values())
     record = json.dumps(json.loads(listed.record) | {"tick_size": 0.25}).encode()
@@ -140,7 +140,7 @@ def test_a_changed_record_ends_one_interval_and_starts_the_next(settings, lake, 
         told, [universe.Answer("future", "BTC", is_expired=False, heard_us=heard, body=body)]
     )
     other = settings.model_copy(update={"root": tmp_path / "lake"})
-    universe.publish(Lake(other.root), told)
+    universe_table.publish(Lake(other.root), told)
     done = bring(other, datasets=["instruments"])
 
     assert (done.inserted, done.updated, done.deleted) == (1, 1, 0)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl import universe
-from etl.universe import Answer, Universe, at, diff, fold, to_frame, vanished
+from etl import universe_table
+from etl.universe import Answer, Universe, fold, vanished
+from etl.universe_table import at, diff, to_frame
 from lake import raw
 from lake.paths import open_lake
 
@@ -176,13 +177,13 @@ def test_folding_in_two_parts_through_a_file_is_folding_at_once(tmp_path_factory
     for part in (answers[:cut], answers[cut:]):
         for each in part:
             stage(lake, each)
-        universe.refold(lake)
-    parts = universe.path_of(lake).read_bytes()
+        universe_table.refold(lake)
+    parts = universe_table.path_of(lake).read_bytes()
 
-    universe.refold(lake, whole=True)
+    universe_table.refold(lake, whole=True)
 
-    assert universe.path_of(lake).read_bytes() == parts
-    assert to_frame(universe.read(lake)).equals(to_frame(fold(Universe(), answers)))
+    assert universe_table.path_of(lake).read_bytes() == parts
+    assert to_frame(universe_table.read(lake)).equals(to_frame(fold(Universe(), answers)))
 
 
 @given(lists)
@@ -210,8 +211,8 @@ def stage(lake, one):
 def test_nothing_staged_is_an_empty_universe(tmp_path):
     lake = open_lake(tmp_path / "lake", create=True)
 
-    assert universe.refold(lake).intervals == {}
-    assert pl.read_parquet(universe.path_of(lake)).is_empty()
+    assert universe_table.refold(lake).intervals == {}
+    assert pl.read_parquet(universe_table.path_of(lake)).is_empty()
 
 
 def test_a_record_without_an_id_is_refused():
