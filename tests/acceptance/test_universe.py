@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.acceptance.command import Product
-from tests.exchange import options
+from tests.exchange import options, spot_and_combos
 from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Market
 from tests.exchange.running import running
@@ -27,6 +27,9 @@ def test_every_instrument_ever_listed_is_there_once(product):
     listed = [instrument.name for instrument in market.listed]
     for is_expired in (False, True):
         found = options.records(market, "any", is_expired=is_expired)
+        listed += [one["instrument_name"] for one in found]
+    for kind in ("spot", "future_combo", "option_combo"):
+        found = spot_and_combos.records(market, kind, "any", is_expired=False)
         listed += [one["instrument_name"] for one in found]
     assert len(listed) > 100_000
     assert sorted(one["instrument"] for one in shown) == sorted(listed)
