@@ -154,7 +154,7 @@ test *options:
 # All tests but those that talk to the real Deribit; some take minutes
 [group('work')]
 test-all *options:
-    {{ in_env }} pytest -m "not live" "$@"
+    {{ in_env }} pytest -n auto --dist worksteal -m "not live" "$@"
 
 # Tables of speed and size: just bench [replay query contract command exchange quant]
 [group('work')]
