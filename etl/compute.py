@@ -27,8 +27,9 @@ from lake.errors import CorruptFileError
 from lake.ledger import Record, Span, records
 from lake.lock import locked
 from lake.paths import Lake, Partition
+from lake.read import read_table
 from lake.write import publish_table
-from quant.basis import constant_maturity, with_basis
+from quant.basis import constant_maturity, with_basis, with_traded
 from validators import contract
 from validators.derived import FuturesBasis, FuturesCurve
 
@@ -220,7 +221,7 @@ def _by_month(
         start, end = month_bounds(month)
         since = start - run.tolerance - MINUTE  # a trade just too old is known to be
         rows = [
-            _between(each, since, end)
+            _between(each, start, end)
             for each, (first, last) in zip(futures, lives, strict=True)
             if first < end and start <= last
         ]
@@ -229,7 +230,6 @@ def _by_month(
             _between(perpetual, since, end),
             _between(index, start, end + MINUTE),
             tolerance=run.tolerance,
-            since=start,
         )
         yield month, table
 
@@ -267,9 +267,11 @@ def _futures(run: _Run, family: _Family, year: int) -> list[pl.DataFrame]:
     """Return the candles of each future in a year and at the end of the year before."""
     names, before = family.expiries.schema["instrument"], _lookback(run, year)
     return [
-        rows.with_columns(
-            pl.lit(instrument, dtype=names).alias("instrument"),
-            pl.lit(expiry, dtype=pl.Datetime("us", "UTC")).alias("expiry"),
+        with_traded(
+            rows.with_columns(
+                pl.lit(instrument, dtype=names).alias("instrument"),
+                pl.lit(expiry, dtype=pl.Datetime("us", "UTC")).alias("expiry"),
+            )
         )
         for instrument, expiry in family.expiries.iter_rows()
         if len(rows := _read(run, "futures_ohlcv", instrument, year, CANDLE_COLUMNS, before))
@@ -288,15 +290,21 @@ def _read(
     schema = {"timestamp": pl.Datetime("us", "UTC")} | dict.fromkeys(columns[1:], pl.Float64())
     frames = [pl.DataFrame(schema=schema)]
     last, this = (Partition(dataset, instrument, each) for each in (year - 1, year))
-    try:
-        if last in run.held:
-            tail = pl.scan_parquet(run.lake.clean(last)).filter(pl.col("timestamp") >= before)
-            frames.append(tail.select(columns).collect())
-        if this in run.held:
-            frames.append(pl.read_parquet(run.lake.clean(this), columns=list(columns)))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise CorruptFileError(run.lake.clean(this), error) from error
+    if last in run.held and (run.held[last].last_ms or 0) >= before.timestamp() * 1000:
+        frames.append(_tail(run.lake.clean(last), columns, before))
+    if this in run.held:
+        # Arrow's reader takes two thirds of the time polars' own does.
+        frames.append(pl.DataFrame(read_table(run.lake.clean(this), columns)))
     return pl.concat(frames)
+
+
+def _tail(path: Path, columns: Sequence[str], start: datetime) -> pl.DataFrame:
+    """Return the last rows of a file without reading those before their row group."""
+    try:
+        rows = pl.scan_parquet(path).filter(pl.col("timestamp") >= start)
+        return rows.select(columns).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise CorruptFileError(path, error) from error
 
 
 def _paths(lake: Lake, family: _Family, month: date) -> tuple[Path, Path]:

@@ -1,6 +1,7 @@
 """Read published data: frames in key order, and files that are what the ledger says."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -41,8 +42,8 @@ def check_footer(path: Path) -> int:
         raise CorruptFileError(path, error) from error
 
 
-def read_table(path: Path) -> pa.Table:
-    """Return a whole Parquet file, every page read.
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a Parquet file, or some of its columns, every page read and checked.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def read_table(path: Path) -> pa.Table:
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read()
+            return file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
 
