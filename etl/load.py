@@ -8,7 +8,9 @@ differ are deleted, updated and inserted. Every step is one transaction with its
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,11 +87,14 @@ def load(
         _allow_compressed(connection)
         with _only_loader(connection):
             held = held_by_file(connection)
-            for batch in chosen:
-                progress.expect(batch.key.name, 1)
-            for batch in chosen:
-                _load_file(_File(connection, batch, held.get(batch.key, {}), span, full), report)
-                progress.advance(batch.key.name)
+            files = [_File(connection, one, held.get(one.key, {}), span, full) for one in chosen]
+            changed = [file for file in files if full or not _is_unchanged(file)]
+            report.months_unchanged += _lines(files) - _lines(changed)
+            for file in changed:
+                progress.expect(file.batch.key.name, 1)
+            for file, contents in _read_ahead(changed):
+                _load_file(file, contents, report)
+                progress.advance(file.batch.key.name)
             report.notes += _strangers(held, {batch.key for batch in there}, datasets)
     report.seconds = time.monotonic() - started
     return report
@@ -129,12 +134,35 @@ class _File:
         note(self.connection, self.dataset, self.batch.source, rows, sums)
 
 
-def _load_file(file: _File, report: LoadReport) -> None:
-    if not file.full and _is_unchanged(file):
-        report.months_unchanged += len(file.held)
-        return
+def _lines(files: Iterable[_File]) -> int:
+    return sum(len(file.held) for file in files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What a file holds, and the checksum of each part."""
+
+    parts: dict[Entry, pa.Table]
+    sums: dict[Entry, str]
+
+
+def _read(file: _File) -> _Contents:
     parts = dict(file.batch.read())
-    sums = {entry: checksum(part) for entry, part in parts.items()}
+    return _Contents(parts, {entry: checksum(part) for entry, part in parts.items()})
+
+
+def _read_ahead(files: Sequence[_File]) -> Iterator[tuple[_File, _Contents]]:
+    """Yield files with their contents; the next is read while one is sent."""
+    with ThreadPoolExecutor(1, "read") as pool:
+        waiting = deque(pool.submit(_read, file) for file in files[:1])
+        for number, file in enumerate(files):
+            contents = waiting.popleft().result()
+            waiting.extend(pool.submit(_read, one) for one in files[number + 1 : number + 2])
+            yield file, contents
+
+
+def _load_file(file: _File, contents: _Contents, report: LoadReport) -> None:
+    parts, sums = contents.parts, contents.sums
     for entry in file.held.keys() - parts.keys():
         parts[entry], sums[entry] = schema_of(file.dataset).empty_table(), ""
     chosen = sorted(entry for entry in parts if is_touched(entry.month, file.span))
