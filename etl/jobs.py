@@ -160,6 +160,8 @@ def jobs_of(run: Run, wish: Wish) -> list[Job]:
     jobs = []
     for instrument in _CHOSEN[wish.dataset.of](run, wish):
         name = instrument.instrument_name
+        if name in run.universe.missing:
+            run.notes.append(f"{name} is in no list and has not expired: taken as last listed")
         owed = plan.clip(span, Span(instrument.first_asked_ms, min(now, instrument.life.end_ms)))
         jobs += [
             Job(Partition(wish.dataset.name, name, year), wish.dataset, instrument, (part,))

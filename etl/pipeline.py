@@ -141,12 +141,7 @@ async def _run(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "stage"))
     async with connect(settings, stage) as client:
         universe = await fetch_universe(client, lake, expired_of)
-        run = Run(settings, lake, client, universe, outages, progress)
-        run.notes += [
-            f"{name} is no longer listed and not known to have expired: taken as last listed"
-            for name in universe.missing
-        ]
-        yield run
+        yield Run(settings, lake, client, universe, outages, progress)
 
 
 async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:

@@ -98,8 +98,15 @@ def test_a_list_that_shrinks_loses_no_future(under):
     truth = Market(7, milliseconds(NOW)).minutes(MET, milliseconds(SPAN[1]), milliseconds(SPAN[3]))
 
     assert done.returncode == 0, done.stderr
-    assert f"{MET} is no longer listed and not known to have expired" in done.stderr
+    assert f"{MET} is in no list and has not expired: taken as last listed" in done.stderr
     assert (found[MET]["verdict"], found[MET]["rows"]) == ("COMPLETE", len(truth))
+
+
+def test_who_asks_for_others_is_not_told_of_it(under):
+    (done,) = under("shrunken", ONE_DAY)
+
+    assert done.returncode == 0
+    assert MET not in done.stderr
 
 
 def test_one_that_vanishes_in_mid_run_is_an_error_of_its_own(under):
@@ -113,4 +120,4 @@ def test_one_that_vanishes_in_mid_run_is_an_error_of_its_own(under):
         assert {name for name, verdict in found.items() if verdict != "COMPLETE"} == {MET}
         told = [line for line in done.stderr.splitlines() if MET in line and "13020" in line]
         assert len(told) == 1
-    assert f"{MET} is no longer listed" in again.stderr
+    assert f"{MET} is in no list" in again.stderr
