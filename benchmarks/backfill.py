@@ -1,15 +1,13 @@
 """How close the user's first command comes to the exchange's credits, and what memory it takes."""
 
 import math
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.history import END, INSTRUMENT, START
 from benchmarks.machine import show
+from tests.acceptance.command import Product
 from tests.exchange.market import Market
 from tests.exchange.running import running
 
@@ -24,19 +22,26 @@ def main() -> None:
         running(latency_ms=100) as exchange,
         tempfile.TemporaryDirectory(prefix="deribit-lake-bench-") as folder,
     ):
-        command = [str(Path(sys.executable).with_name("deribit-lake")), "--host", exchange.url]
-        command += ["--lake", folder, "backfill", "perpetuals", "--instruments", INSTRUMENT]
-        started = time.perf_counter()
-        subprocess.run(
-            [*command, "--start", START, "--end", END], check=True, capture_output=True, cwd=folder
+        words = (
+            "backfill",
+            "perpetuals",
+            "--instruments",
+            INSTRUMENT,
+            "--start",
+            START,
+            "--end",
+            END,
         )
+        started = time.perf_counter()
+        done, peak = Product(Path(folder) / "lake", exchange.url).run_measured(*words)
         wall = time.perf_counter() - started
         sent = exchange.stats()["requests"]
     minutes = Market(7, END_MS).minutes(INSTRUMENT, 0, END_MS)
     holes = int((minutes[1:] - minutes[:-1] > MINUTE_MS).sum())
     owed = math.ceil(len(minutes) / PAGE) + 2 * holes
     bound = (owed * COST - BUCKET) / REFILL
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    if done.returncode:
+        raise SystemExit(done.stderr)
     show(
         f"{len(minutes):,} minutes of {INSTRUMENT}, real limits, 100 ms latency",
         ("what", "value"),

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pandera.polars import DataFrameModel
 
 from etl import compute, index_prices, universe_table
@@ -26,10 +25,9 @@ from etl.exact import exact
 from etl.fold import arrow
 from etl.months import month_bounds, months_of
 from etl.tables import tables
-from lake.errors import CorruptFileError
 from lake.ledger import Record, records
 from lake.paths import Lake, Partition
-from lake.read import checksum, read_table
+from lake.read import checksum, footer, read_table
 from validators.derived import FuturesBasis, FuturesCurve
 from validators.reference import IndexPrices
 from validators.universe import Instruments
@@ -152,10 +150,7 @@ def _clean_parts(lake: Lake, partition: Partition, record: Record) -> dict[Entry
 
 def _derived(path: Path) -> Batch:
     dataset, name, period = path.parts[-3], path.parts[-2], path.stem
-    try:
-        foot = pq.read_metadata(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise CorruptFileError(path, error) from error
+    foot = footer(path)
     source = (foot.metadata or {}).get(compute.INPUTS, b"").decode()
     key = Key(dataset, name, period)
     return Batch(key, foot.num_rows, source, partial(_derived_parts, path, dataset, period))
@@ -175,7 +170,7 @@ def _derived_parts(path: Path, dataset: str, period: str) -> dict[Entry, pa.Tabl
 def _instruments(lake: Lake) -> Iterator[Batch]:
     path = universe_table.path_of(lake)
     if path.exists():
-        foot = pq.read_metadata(path)
+        foot = footer(path)
         source = hashlib.blake2b(foot.metadata[universe_table.FOLDED], digest_size=16).hexdigest()
         key, entry = Key(INSTRUMENTS, "all", ""), Entry("all", NO_MONTH)
         yield Batch(key, foot.num_rows, source, lambda: {entry: _read_instruments(path)})

@@ -1,9 +1,8 @@
 """The instruments the exchange lists: find one by name, and know its life."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
@@ -14,12 +13,14 @@ from lake.ledger import Span
 from lake.paths import Lake
 
 METHOD = "public/get_instruments"
-PARAMS = {"currency": "any", "kind": "future", "expired": "false"}
 NEVER_MS = 32_503_680_000_000  # the exchange writes the year 3000 for "does not expire"
 EXCHANGE_DAY_MS = 8 * 3_600_000
 DAY_MS = 24 * 3_600_000
 LATELY = 32  # lists that are looked through for an instrument the newest one lacks
 FIRST_TRY = Retry(attempts=4, seconds=20)  # whether the exchange is there at all is soon known
+
+
+Check = Callable[[msgspec.Raw], object]
 
 
 class Instrument(msgspec.Struct, frozen=True):
@@ -191,15 +192,15 @@ async def fetch_universe(
         If the exchange refuses or does not answer.
     """
     known = _lately(lake)
-    request = Request(METHOD, dict(PARAMS), Span(0, 0), _living_folder(lake), _check)
-    attempt = await client.call(request, retry=FIRST_TRY)
+    attempt = await client.call(living_request(lake, "future", _check), retry=FIRST_TRY)
     living = _universe(attempt.body or b"", attempt.us_out or attempt.fetched_at)
     expired: dict[str, Instrument] = {}
     if expired_of:
         Universe(living.now_ms, known | living.instruments).check_currencies(expired_of)
         expired = _expired(lake)
     for currency in expired_of:
-        answer = await client.call(_expired_request(lake, currency), retry=FIRST_TRY)
+        request = expired_request(lake, "future", currency, _check_shape)
+        answer = await client.call(request, retry=FIRST_TRY)
         expired |= _universe(answer.body or b"", 0).instruments
     missing = sorted(
         name
@@ -210,33 +211,36 @@ async def fetch_universe(
     return Universe(living.now_ms, found, tuple(missing))
 
 
-def _living_folder(lake: Lake) -> Path:
-    return lake.raw("get_instruments", currency="any", kind="future")
+def living_request(lake: Lake, kind: str, check: Check) -> Request:
+    """Return the request for the list of what lives of a kind, in all currencies."""
+    params = {"currency": "any", "kind": kind, "expired": "false"}
+    folder = lake.raw("get_instruments", currency="any", kind=kind)
+    return Request(METHOD, params, Span(0, 0), folder, check)
+
+
+def expired_request(lake: Lake, kind: str, currency: str, check: Check) -> Request:
+    """Return the request for the list of all that ever expired of a kind and currency."""
+    params = {"currency": currency, "kind": kind, "expired": "true", "include_old": "true"}
+    folder = lake.raw("get_instruments", kind=kind, expired="true", currency=currency)
+    return Request(METHOD, params, Span(0, 0), folder, check, on_history=True)
 
 
 def _lately(lake: Lake) -> dict[str, Instrument]:
     """Return what the last lists of living futures had, each as it was last listed."""
-    folder, found = _living_folder(lake), dict[str, Instrument]()
+    folder = living_request(lake, "future", _check).folder
+    found: dict[str, Instrument] = {}
     for name in raw.segments(folder)[-LATELY:]:
         for _, body in raw.answers(folder / name, OK):
             found |= _universe(body, 0).instruments
     return found
 
 
-def _expired_request(lake: Lake, currency: str) -> Request:
-    params = {"currency": currency, "kind": "future", "expired": "true", "include_old": "true"}
-    folder = _expired_folder(lake) / f"currency={currency}"
-    return Request(METHOD, params, Span(0, 0), folder, _check_shape, on_history=True)
-
-
-def _expired_folder(lake: Lake) -> Path:
-    return lake.raw("get_instruments", kind="future", expired="true")
-
-
 def _expired(lake: Lake) -> dict[str, Instrument]:
     """Return every future any list of expired ones ever had."""
     found: dict[str, Instrument] = {}
-    for folder in sorted(_expired_folder(lake).glob("currency=*")):
+    for folder in sorted(
+        lake.raw("get_instruments", kind="future", expired="true").glob("currency=*")
+    ):
         for _, body in raw.bodies(folder, OK):
             found |= _universe(body, 0).instruments
     return found
@@ -258,7 +262,7 @@ def _check_shape(result: msgspec.Raw) -> None:
 
 def staged_universe(lake: Lake) -> Universe:
     """Return the instruments as last staged, for work without the exchange; none if never."""
-    found = raw.latest(_living_folder(lake), OK)
+    found = raw.latest(living_request(lake, "future", _check).folder, OK)
     if found is None:
         return Universe(0, _expired(lake))
     us_out, body = found

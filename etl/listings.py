@@ -7,9 +7,8 @@ import msgspec
 
 from etl.config import Settings
 from etl.deribit import DeribitClient, Request, connect
-from etl.instruments import FIRST_TRY, METHOD
+from etl.instruments import FIRST_TRY, expired_request, living_request
 from lake import raw
-from lake.ledger import Span
 from lake.paths import Lake
 from lake.raw import Attempt
 
@@ -42,29 +41,17 @@ async def fetch_listings(settings: Settings, lake: Lake, currencies: Sequence[st
     async with connect(settings, stage) as client:
         found: set[str] = set()
         for kind in KINDS:
-            body = await _fetch(client, _living(lake, kind))
+            body = await _fetch(client, living_request(lake, kind, _check))
             settled = msgspec.json.decode(body, type=_Envelope).result
             found |= {one.settlement_currency for one in settled if one.settlement_currency}
         for currency in currencies or sorted(found):
             for kind in EXPIRING:
-                await _fetch(client, _expired(lake, kind, currency))
+                await _fetch(client, expired_request(lake, kind, currency, _check))
         return client.sent
 
 
 async def _fetch(client: DeribitClient, request: Request) -> bytes:
     return (await client.call(request, retry=FIRST_TRY)).body or b""
-
-
-def _living(lake: Lake, kind: str) -> Request:
-    params = {"currency": "any", "kind": kind, "expired": "false"}
-    folder = lake.raw("get_instruments", currency="any", kind=kind)
-    return Request(METHOD, params, Span(0, 0), folder, _check)
-
-
-def _expired(lake: Lake, kind: str, currency: str) -> Request:
-    params = {"currency": currency, "kind": kind, "expired": "true", "include_old": "true"}
-    folder = lake.raw("get_instruments", kind=kind, expired="true", currency=currency)
-    return Request(METHOD, params, Span(0, 0), folder, _check, on_history=True)
 
 
 def _check(result: msgspec.Raw) -> None:

@@ -18,7 +18,9 @@ from etl.deribit import OK
 from etl.fold import arrow
 from etl.universe import Answer, Interval, Listed, Universe, decode_named, fold
 from lake import raw
+from lake.errors import CorruptFileError
 from lake.paths import Lake
+from lake.read import check_footer
 from lake.write import ZSTD_LEVEL, publish_batches
 from validators import contract
 from validators.universe import Instruments
@@ -147,21 +149,33 @@ def _checked(universe: Universe) -> Iterator[pa.RecordBatch]:
 
 
 def read(lake: Lake) -> Universe:
-    """Return what was folded so far; nothing where nothing was."""
+    """Return what was folded so far; nothing where nothing was.
+
+    Raises
+    ------
+    CorruptFileError
+        If the file cannot be read; `universe rebuild` makes it anew.
+    """
     path = path_of(lake)
     if not path.exists():
         return Universe()
-    with pq.ParquetFile(path) as file:
-        known = json.loads(file.schema_arrow.metadata[FOLDED])
-        universe = Universe(heard=known["heard"], segments=set(known["segments"]))
-        for batch in file.iter_batches(FRAME_ROWS, columns=[*_HELD, "record", "lists"]):
-            frame = pl.DataFrame(batch).with_columns(pl.col(_HELD).to_physical())
-            for text, lists, *moments in frame.select("record", "lists", *_HELD).iter_rows():
-                record = text.encode()
-                since, first, last = moments
-                one = Interval(record, since, first, last, _split(lists))
-                held = universe.intervals.setdefault(decode_named(record).instrument_id, [])
-                held.append(one)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return _read(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(path, error) from error
+
+
+def _read(file: pq.ParquetFile) -> Universe:
+    known = json.loads(file.schema_arrow.metadata[FOLDED])
+    universe = Universe(heard=known["heard"], segments=set(known["segments"]))
+    for batch in file.iter_batches(FRAME_ROWS, columns=[*_HELD, "record", "lists"]):
+        frame = pl.DataFrame(batch).with_columns(pl.col(_HELD).to_physical())
+        for text, lists, *moments in frame.select("record", "lists", *_HELD).iter_rows():
+            record = text.encode()
+            since, first, last = moments
+            one = Interval(record, since, first, last, _split(lists))
+            universe.intervals.setdefault(decode_named(record).instrument_id, []).append(one)
     return universe
 
 
@@ -191,9 +205,10 @@ def scan(lake: Lake) -> pl.LazyFrame:
 
     Raises
     ------
-    FileNotFoundError
-        If the universe was never refreshed.
+    CorruptFileError
+        If it cannot be read, or the universe was never refreshed.
     """
+    check_footer(path_of(lake))
     return pl.scan_parquet(path_of(lake)).drop("record", "lists")
 
 

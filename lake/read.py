@@ -36,8 +36,19 @@ def check_footer(path: Path) -> int:
     CorruptFileError
         If it has none that can be read.
     """
+    return int(footer(path).num_rows)
+
+
+def footer(path: Path) -> pq.FileMetaData:
+    """Return the footer of a Parquet file.
+
+    Raises
+    ------
+    CorruptFileError
+        If it has none that can be read.
+    """
     try:
-        return int(pq.read_metadata(path).num_rows)
+        return pq.read_metadata(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
 

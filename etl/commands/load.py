@@ -71,7 +71,7 @@ def verify_db(context: typer.Context, dataset: Table = None, as_json: AsJson = F
         print_json({"rows": compared, "differences": differences})
     else:
         for one in differences:
-            what = f"{one.dataset} {one.instrument} {one.month}"
+            what = f"{one.dataset} {one.instrument} {one.month}".rstrip()
             typer.echo(f"{what}: the lake has {one.lake}; the database has {one.database}")
         typer.echo(f"{compared:,} rows compared, {len(differences)} differences")
     raise typer.Exit(ERROR if differences else 0)

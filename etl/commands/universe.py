@@ -1,4 +1,4 @@
-"""Commands on the universe of instruments: refresh, show, diff."""
+"""Commands on the universe of instruments: refresh, rebuild, show, diff."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated

@@ -92,6 +92,19 @@ def test_a_change_of_tick_size_is_history(under):
     assert before["valid_to"] == after["valid_from"]
 
 
+@pytest.mark.parametrize("command", ["universe show", "universe refresh --currency USDC"])
+def test_a_torn_universe_is_one_line_and_is_rebuilt(under, tmp_path, command):
+    path = tmp_path / "lake" / "derived" / "instruments" / "all" / "universe.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    torn, rebuilt = under("none", command.split(), ("universe", "rebuild"))
+
+    assert (torn.returncode, rebuilt.returncode) == (1, 0)
+    assert str(path) in torn.stderr.splitlines()[-1]
+    assert len([line for line in torn.stderr.splitlines() if line.startswith("error")]) == 1
+    assert "Traceback" not in torn.stderr
+
+
 def test_a_list_that_shrinks_loses_no_future(under):
     (done,) = under("shrunken", (*BACKFILL, "--json"))
     found = {one["instrument"]: one for one in json.loads(done.stdout)["instruments"]}
