@@ -259,9 +259,7 @@ def _statement(name: str, dataset: str, *, has_months: bool) -> str:
 
 
 def _sent(column: Column) -> str:
-    """Return a staged column as its table compares and keeps it."""
-    if column.type == "text":
-        return f'staged.{column.name} COLLATE "C"'
+    """Return a staged column as its table keeps it."""
     return f"staged.{column.name}{'::jsonb' if column.type == 'jsonb' else ''}"
 
 

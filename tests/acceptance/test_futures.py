@@ -114,6 +114,19 @@ def test_what_cannot_be_is_one_line(product, options, message):
     assert len(refused.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_no_more_requests_are_under_way_than_there_are_workers(tmp_path, workers):
+    with running(limits=False, latency_ms=50) as exchange:
+        product = Product(tmp_path / "lake", exchange.url)
+        done = product.run(
+            *BACKFILL, "--start", "2020-09-01", "--settlement", "week", "--workers", workers
+        )
+        used = exchange.stats()["max_connections"]
+
+    assert done.returncode == 0, done.stderr
+    assert used == workers
+
+
 def test_one_future_is_fetched_by_name(product):
     done = product.run(*BACKFILL, "--instruments", "BTC-4SEP20")
 

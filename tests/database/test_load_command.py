@@ -11,6 +11,7 @@ from etl.config import Settings
 from etl.connection import connect, fetch
 from etl.server import down, up
 from tests.acceptance.command import Product
+from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Market
 from tests.exchange.running import running
 
@@ -49,6 +50,21 @@ def test_a_backfill_with_load_ends_in_a_verified_database(product, database):
     assert "28,800 rows inserted" in ran.stdout
     assert counts == [(name, len(market.minutes(name, start_ms, end_ms))) for name in names]
     assert (checked.returncode, checked.stdout) == (0, "28,800 rows compared, 0 differences\n")
+
+
+def test_a_backfill_of_futures_with_load_loads_those_it_fetched(product, database):
+    words = ("backfill", "futures", "--currency", "BTC", "--settlement", "week", "--load")
+    ran = product.run(*words, "--start", START, "--end", "2025-09-27")
+    with connect(database) as connection:
+        counts = dict(
+            fetch(connection, "SELECT instrument, count(*) FROM futures_ohlcv GROUP BY 1")
+        )
+
+    market = Market(7, milliseconds("2025-10-18"))
+    span = milliseconds(START), milliseconds("2025-09-27")
+    assert ran.returncode == 0, ran.stderr
+    assert counts == {name: len(market.minutes(name, *span)) for name in counts}
+    assert "BTC-3OCT25" in counts
 
 
 def test_load_says_what_it_did_and_a_second_one_that_there_was_nothing(product):

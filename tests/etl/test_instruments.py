@@ -131,6 +131,15 @@ def test_a_list_that_is_fetched_is_staged_and_read_offline_as_the_same(tmp_path)
     assert staged_universe(open_lake(tmp_path)) == found
 
 
+def test_what_an_earlier_list_had_is_kept_and_missed_unless_it_has_expired(tmp_path):
+    expired = FUTURE | {"instrument_name": "BTC-1JAN70", "expiration_timestamp": 4}  # now is 5
+    fetched(tmp_path, [PERPETUAL, FUTURE, expired])
+    found = fetched(tmp_path, [PERPETUAL])
+
+    assert sorted(found.instruments) == ["BTC-1JAN70", "BTC-27DEC24", "BTC-PERPETUAL"]
+    assert found.missing == ("BTC-27DEC24",)
+
+
 @pytest.mark.parametrize("result", [[], {}, [{}], [PERPETUAL | {"creation_timestamp": "x"}]])
 def test_a_list_of_another_shape_is_no_list(tmp_path, result):
     with pytest.raises(UnavailableError):

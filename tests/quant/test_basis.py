@@ -51,6 +51,14 @@ def test_a_row_by_hand():
     assert not row["perpetual_is_filler"]
 
 
+def test_a_future_that_begins_with_fillers_is_as_old_as_its_first_row():
+    future = futures(candles([61.0] * 4, [0.0, 0.0, 0.0, 0.0]))
+
+    rows = with_basis(future, candles([60.0] * 4), index(), tolerance=2 * MINUTE)
+
+    assert rows["status"].to_list() == ["ok", "ok", "ok", "stale_future"]
+
+
 def test_a_filler_is_as_old_as_its_trade_and_says_so():
     future = futures(candles([61.0] * 5, [1.0, 0.0, 0.0, 0.0, 2.0]))
 
