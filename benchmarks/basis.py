@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from benchmarks.machine import best, pin_to_one_core, show
+from etl.backfill.fold import arrow
 from etl.compute import CANDLE_COLUMNS, basis_by_month, compute_basis
-from etl.fold import arrow
 from etl.progress import progress_on
 from lake.paths import Lake, open_lake
 from lake.write import publish_table

@@ -10,9 +10,9 @@ import pyarrow as pa
 from adbc_driver_manager.dbapi import Connection
 
 from benchmarks.machine import best, show
-from etl import server
 from etl.config import Settings
-from etl.connection import connect, execute_script, fetch
+from etl.database import server
+from etl.database.connection import connect, execute_script, fetch
 
 INSTRUMENTS = [f"COIN{number}-PERPETUAL" for number in range(4)]
 MONTHS = [date(2024, month, 1) for month in range(1, 13)] + [date(2025, 1, 1)]

@@ -12,15 +12,15 @@ import polars as pl
 
 from benchmarks.history import INSTRUMENT, TABLE, full_lake
 from benchmarks.machine import show
-from etl import migrate
+from etl.backfill.fold import arrow
 from etl.config import Settings
-from etl.connection import connect, execute_script, psql_call
-from etl.dsn import with_database
-from etl.fold import arrow
-from etl.load import load
+from etl.database import migrate
+from etl.database.connection import connect, execute_script, psql_call
+from etl.database.dsn import with_database
+from etl.database.load import load
+from etl.database.server import down, up
+from etl.database.verify import verify_database
 from etl.progress import LogProgress
-from etl.server import down, up
-from etl.verify_database import verify_database
 from lake.ledger import read_record, write_record
 from lake.paths import Lake, Partition
 from lake.read import checksum

@@ -7,10 +7,10 @@ import orjson
 
 from benchmarks.history import INSTRUMENT, TABLE, full_lake
 from benchmarks.machine import best, pin_to_one_core, show
+from etl.backfill.fold import raw_folder
+from etl.backfill.replay import replay, staged_partitions
 from etl.config import Settings
 from etl.datasets import find_dataset
-from etl.fold import raw_folder
-from etl.replay import replay, staged_partitions
 from lake import raw
 from lake.paths import Lake
 from lake.read import read_table

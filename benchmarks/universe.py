@@ -18,8 +18,8 @@ import duckdb
 import polars as pl
 
 from benchmarks.machine import show
-from etl import universe_table
-from etl.names import with_name_parts
+from etl.instruments import table as universe_table
+from etl.instruments.names import with_name_parts
 from lake import raw
 from lake.paths import Lake, open_lake
 

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from pandera.polars import DataFrameModel
 
 from etl import index_prices
+from etl.backfill.fold import arrow
+from etl.database.months import is_touched, month_bounds
 from etl.errors import UsageError
-from etl.fold import arrow
-from etl.instruments import Universe, staged_universe
-from etl.months import is_touched, month_bounds
+from etl.instruments.lists import Universe, staged_universe
 from etl.progress import Progress
 from lake.errors import CorruptFileError
 from lake.ledger import Record, Span, records

@@ -10,7 +10,7 @@ import polars as pl
 
 from etl import transform, transform_reference
 from etl.errors import UsageError
-from etl.plan import Grid
+from etl.proof.grid import Grid
 from lake.ledger import Span
 from validators.reference import DeliveryPrices, volatility_index_model
 from validators.schemas import MINUTE_MS, RESOLUTIONS, FundingRates, candles_model

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 import msgspec
 import polars as pl
 
-from etl.coverage import Ticks, missing
+from etl.backfill.fold import Folded, arrow, publish
 from etl.datasets import FUNDING, HOUR_MS
-from etl.fold import Folded, arrow, publish
-from etl.instruments import Universe, staged_universe
-from etl.plan import clip, union, year_span
+from etl.instruments.lists import Universe, staged_universe
+from etl.proof.grid import clip, union, year_span
+from etl.proof.witnesses import Ticks, missing
 from lake.ledger import Gap, Record, Span, records
 from lake.lock import locked
 from lake.paths import Lake, Partition

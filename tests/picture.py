@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from etl.check.report import daily_candles, daily_coverage
+from etl.check.status import Status, statuses
 from etl.config import load_settings
-from etl.report import daily_candles, daily_coverage
-from etl.status import Status, statuses
 from lake.paths import Lake, open_lake
 from lake.read import scan
 from tests.demo import LAKE

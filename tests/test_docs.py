@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from etl import packages
+from etl.database import packages
+from etl.database.server import down, up
 from etl.datasets import FUNDING, candles_dataset
-from etl.server import down, up
 from tests import pages
 from tests.exchange.running import running
 

@@ -34,9 +34,9 @@ def compute_basis(
     """
     from datetime import timedelta
 
+    from etl.backfill.run import words
     from etl.compute import compute_basis as compute
-    from etl.jobs import words
-    from etl.moments import parse_span
+    from etl.when import parse_span
     from lake.paths import open_lake
 
     settings = settings_of(context)

@@ -21,7 +21,7 @@ def up(
 
     Example: deribit-lake db up
     """
-    from etl import server
+    from etl.database import server
 
     state = server.up(settings_of(context).db_dir, port)
     typer.echo(f"TimescaleDB runs at {state.dsn} (pid {state.pid})")
@@ -33,7 +33,7 @@ def down(context: typer.Context) -> None:
 
     Example: deribit-lake db down
     """
-    from etl import server
+    from etl.database import server
 
     pid = server.down(settings_of(context).db_dir)
     typer.echo("no server runs" if pid is None else f"stopped the server (pid {pid})")
@@ -45,7 +45,7 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 
     Example: deribit-lake db status --json
     """
-    from etl.database import database_status
+    from etl.database.schema import database_status
 
     found = database_status(settings_of(context))
     if as_json:
@@ -65,8 +65,8 @@ def init(context: typer.Context) -> None:
 
     Example: deribit-lake db init
     """
-    from etl import migrate
-    from etl.connection import connect, database_errors
+    from etl.database import migrate
+    from etl.database.connection import connect, database_errors
 
     with database_errors(), connect(settings_of(context)) as connection:
         done = migrate.init(connection)
@@ -80,8 +80,8 @@ def migrate_command(context: typer.Context) -> None:
 
     Example: deribit-lake db migrate
     """
-    from etl import migrate
-    from etl.connection import connect, database_errors
+    from etl.database import migrate
+    from etl.database.connection import connect, database_errors
 
     with database_errors(), connect(settings_of(context)) as connection:
         done = migrate.migrate(connection)
@@ -96,7 +96,7 @@ def psql(context: typer.Context) -> None:
     """
     import os
 
-    from etl.connection import psql_call
+    from etl.database.connection import psql_call
 
     program, words, environment = psql_call(settings_of(context))
     os.execve(program, [*words, *context.args], environment)  # noqa: S606  psql takes over

@@ -25,9 +25,9 @@ from etl.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from etl.backfill.fetch import Report
+    from etl.backfill.run import Wish
     from etl.config import Settings
-    from etl.jobs import Wish
-    from etl.pipeline import Report
 
 PERPETUALS = "BTC-PERPETUAL,ETH-PERPETUAL"
 
@@ -44,7 +44,7 @@ def ping(context: typer.Context) -> None:
     """
     import json
 
-    from etl.ping import ping as ask
+    from etl.deribit.ping import ping as ask
 
     typer.echo(json.dumps(asyncio.run(ask(settings_of(context)))))
 
@@ -100,8 +100,8 @@ def backfill_futures(
 
     Example: deribit-lake backfill futures --currency BTC,ETH --start 2019-01-01 --settlement month
     """
+    from etl.backfill.run import futures_wish
     from etl.datasets import candles_dataset
-    from etl.jobs import futures_wish
 
     set_for_run(context, connections=workers)
     dataset = candles_dataset("futures_ohlcv", resolution)
@@ -178,7 +178,7 @@ def heal(
 
     Example: deribit-lake heal --dataset perpetuals_ohlcv
     """
-    from etl import pipeline
+    from etl.backfill import fetch as pipeline
     from etl.datasets import DATASETS, find_dataset
 
     settings = settings_of(context)
@@ -190,22 +190,22 @@ def heal(
 
 
 def _candles(instruments: str, start: str | None, end: str | None, resolution: str) -> "Wish":
+    from etl.backfill.run import wish_for
     from etl.datasets import candles_dataset
-    from etl.jobs import wish_for
 
     return wish_for(candles_dataset("perpetuals_ohlcv", resolution), instruments, start, end)
 
 
 def _funding(instruments: str, start: str | None, end: str | None) -> "Wish":
+    from etl.backfill.run import wish_for
     from etl.datasets import FUNDING
-    from etl.jobs import wish_for
 
     return wish_for(FUNDING, instruments, start, end)
 
 
 def print_estimate(context: typer.Context, wish: "Wish", as_json: bool) -> None:
     """Say what a wish would cost, and fetch nothing."""
-    from etl import pipeline
+    from etl.backfill import fetch as pipeline
 
     settings = settings_of(context)
     with reporting(settings) as progress:
@@ -226,7 +226,7 @@ def complete(
     context: typer.Context, wish: "Wish", *, wait: bool, load: bool, as_json: bool
 ) -> None:
     """Fetch what a wish lacks, say what came of it, and leave with the verdict."""
-    from etl import pipeline
+    from etl.backfill import fetch as pipeline
 
     settings = settings_of(context)
     if load:
@@ -258,7 +258,7 @@ def finish(
     only: Sequence[str] | None = None,
 ) -> None:
     """Say what a run did and what the lake holds now, and leave with the verdict."""
-    from etl.status import statuses
+    from etl.check.status import statuses
     from lake.paths import open_lake
 
     lake = open_lake(settings.root)

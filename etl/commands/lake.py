@@ -42,8 +42,8 @@ def status(context: typer.Context, dataset: DatasetName = None, as_json: AsJson 
 
     Example: deribit-lake status --json
     """
+    from etl.check.status import statuses
     from etl.datasets import find_dataset
-    from etl.status import statuses
     from lake.paths import open_lake
 
     name = find_dataset(dataset).name if dataset else None
@@ -65,11 +65,11 @@ def quality(
 
     Example: deribit-lake quality --table perpetuals_ohlcv --gap-minutes 5
     """
-    from etl.quality import check_lake, summary
+    from etl.check.quality import check_lake, summary
 
     settings, out_dir = settings_of(context), out or Path("reports") / table
     if source is Source.db:
-        from etl.quality_database import check_database
+        from etl.check.quality_database import check_database
 
         found = check_database(settings, table, gap_minutes=gap_minutes, out_dir=out_dir)
     else:
@@ -87,9 +87,9 @@ def replay(context: typer.Context, dataset: DatasetName = None, wait: Wait = Fal
 
     Example: deribit-lake replay --dataset perpetuals_ohlcv
     """
+    from etl.backfill.replay import replay as rebuild
     from etl.datasets import DATASETS, FUNDING, find_dataset
     from etl.index_prices import publish_index_prices
-    from etl.replay import replay as rebuild
     from lake.paths import open_lake
 
     settings = settings_of(context)
@@ -166,7 +166,7 @@ def report(
 
     Example: deribit-lake report --out report.html
     """
-    from etl.report import report_lake
+    from etl.check.report import report_lake
 
     report_lake(settings_of(context), table, out)
     typer.echo(f"wrote {out}")

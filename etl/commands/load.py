@@ -7,9 +7,9 @@ import typer
 from etl.commands.options import ERROR, AsJson, print_json, reporting, settings_of
 
 if TYPE_CHECKING:
+    from etl.backfill.run import Wish
     from etl.config import Settings
-    from etl.jobs import Wish
-    from etl.load import LoadReport
+    from etl.database.load import LoadReport
 
 app = typer.Typer()
 Table = Annotated[str | None, typer.Option("--dataset", help="One table; default: all.")]
@@ -31,8 +31,8 @@ def load_lake(
 
     Example: deribit-lake load --dataset perpetuals_ohlcv --instruments BTC-PERPETUAL
     """
-    from etl.load import load
-    from etl.moments import parse_span
+    from etl.database.load import load
+    from etl.when import parse_span
 
     settings, span = settings_of(context), parse_span(start, end)
     names = [name.strip() for name in instruments.split(",")] if instruments else None
@@ -49,7 +49,7 @@ def reload_lake(context: typer.Context, dataset: Table = None, as_json: AsJson =
 
     Example: deribit-lake reload
     """
-    from etl.load import empty, load
+    from etl.database.load import empty, load
 
     settings = settings_of(context)
     with reporting(settings) as progress:
@@ -64,7 +64,7 @@ def verify_db(context: typer.Context, dataset: Table = None, as_json: AsJson = F
 
     Example: deribit-lake verify-db
     """
-    from etl.verify_database import verify_database
+    from etl.database.verify import verify_database
 
     compared, differences = verify_database(settings_of(context), _tables(dataset))
     if as_json:
@@ -87,8 +87,8 @@ def check_loadable(settings: "Settings", dataset: str) -> None:
     DatabaseError
         If the database cannot be reached or is not what the schema says.
     """
-    from etl.connection import connect, database_errors
-    from etl.database import check_schema
+    from etl.database.connection import connect, database_errors
+    from etl.database.schema import check_schema
 
     _tables(dataset)
     with database_errors(), connect(settings) as connection:
@@ -97,7 +97,7 @@ def check_loadable(settings: "Settings", dataset: str) -> None:
 
 def load_after(settings: "Settings", wish: "Wish", *, quiet: bool) -> None:
     """Load what a backfill has just brought."""
-    from etl.load import load
+    from etl.database.load import load
 
     with reporting(settings) as progress:
         names = wish.instruments or None  # futures are chosen by currency, too
@@ -107,7 +107,7 @@ def load_after(settings: "Settings", wish: "Wish", *, quiet: bool) -> None:
 
 
 def _tables(dataset: str | None) -> list[str]:
-    from etl.batches import LOADED
+    from etl.database.parts import LOADED
     from etl.errors import UsageError
 
     if dataset is not None and dataset not in LOADED:

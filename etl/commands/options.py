@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from etl.check.status import Status
     from etl.config import Settings
     from etl.progress import Progress
-    from etl.status import Status
 
 ERROR, INCOMPLETE, UNKNOWN, INTERRUPTED = 1, 3, 4, 130
 
@@ -75,7 +75,7 @@ def reporting(settings: "Settings") -> Iterator["Progress"]:
 
 def print_status(found: "Sequence[Status]", *, as_json: bool, by_currency: bool = False) -> None:
     """Print the statuses and leave with the worst verdict as exit code."""
-    from etl import status
+    from etl.check import status
 
     verdict = status.overall(found)
     if as_json:

@@ -9,7 +9,7 @@ from etl.commands.fetch import complete, finish, print_estimate
 from etl.commands.options import AsJson, DryRun, End, Start, Wait, reporting, settings_of
 
 if TYPE_CHECKING:
-    from etl.jobs import Wish
+    from etl.backfill.run import Wish
 
 Index = Annotated[str, typer.Option("--index", help="Names of indices, by commas.")]
 INDICES = "btc_usd,eth_usd"
@@ -37,10 +37,10 @@ def backfill_index(
     """
     from dataclasses import replace
 
-    from etl import pipeline
+    from etl.backfill import fetch as pipeline
+    from etl.backfill.run import wish_for
     from etl.datasets import FUNDING
     from etl.index_prices import NAME, publish_index_prices
-    from etl.jobs import wish_for
     from lake.paths import open_lake
 
     settings, named = settings_of(context), wish_for(FUNDING, index, start, end)
@@ -68,8 +68,8 @@ def backfill_dvol(
 
     Example: deribit-lake backfill dvol --currency BTC --start 2024-01-01 --resolution 3600
     """
+    from etl.backfill.run import wish_for
     from etl.datasets import volatility_dataset
-    from etl.jobs import wish_for
 
     names = ",".join(f"{word.strip().lower()}_usd" for word in currency.split(",") if word.strip())
     wish = wish_for(volatility_dataset(resolution), names, start, end)
@@ -89,8 +89,8 @@ def backfill_deliveries(
 
     Example: deribit-lake backfill deliveries --index btc_usd
     """
+    from etl.backfill.run import wish_for
     from etl.datasets import DELIVERIES
-    from etl.jobs import wish_for
 
     wish = wish_for(DELIVERIES, index, start, end)
     _run(context, wish, wait=wait, dry_run=dry_run, as_json=as_json)

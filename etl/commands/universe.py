@@ -28,10 +28,10 @@ def refresh(
 
     Example: deribit-lake universe refresh
     """
-    from etl.jobs import words
-    from etl.listings import fetch_listings
-    from etl.universe import vanished
-    from etl.universe_table import refold
+    from etl.backfill.run import words
+    from etl.instruments.history import vanished
+    from etl.instruments.listings import fetch_listings
+    from etl.instruments.table import refold
     from lake.paths import open_lake
 
     settings = settings_of(context)
@@ -52,7 +52,7 @@ def rebuild(context: typer.Context) -> None:
 
     Example: deribit-lake universe rebuild
     """
-    from etl.universe_table import refold
+    from etl.instruments.table import refold
 
     settings = settings_of(context)
     with reporting(settings):
@@ -74,7 +74,7 @@ def show(
     """
     import polars as pl
 
-    from etl import universe_table
+    from etl.instruments import table as universe_table
 
     found = _scan(context)
     if at is not None:
@@ -98,7 +98,7 @@ def diff(
 
     Example: deribit-lake universe diff --since 2024-06-01 --until 2024-07-01
     """
-    from etl import universe_table
+    from etl.instruments import table as universe_table
 
     bounds = _moment(since, "--since"), _moment(until, "--until")
     _print(universe_table.diff(_scan(context), *bounds), as_json=as_json)
@@ -111,8 +111,8 @@ def _lake(context: typer.Context) -> "Lake":
 
 
 def _scan(context: typer.Context) -> "pl.LazyFrame":
-    from etl import universe_table
     from etl.errors import UsageError
+    from etl.instruments import table as universe_table
 
     lake = _lake(context)
     if not universe_table.path_of(lake).exists():
@@ -124,7 +124,7 @@ def _scan(context: typer.Context) -> "pl.LazyFrame":
 def _moment(text: str, name: str) -> "pl.Expr":
     import polars as pl
 
-    from etl.moments import parse_moment
+    from etl.when import parse_moment
 
     return pl.lit(parse_moment(text, name) * 1000).cast(pl.Datetime("us", "UTC"))
 

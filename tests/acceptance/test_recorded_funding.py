@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from etl.backfill.fold import raw_folder
 from etl.datasets import FUNDING
-from etl.fold import raw_folder
-from etl.plan import by_year
+from etl.proof.grid import by_year
 from lake import raw
 from lake.ledger import Span
 from lake.paths import open_lake

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from etl import migrate, packages
 from etl.config import Settings
-from etl.connection import connect, database_errors, execute_script
-from etl.dsn import with_database
-from etl.server import down, up
+from etl.database import migrate, packages
+from etl.database.connection import connect, database_errors, execute_script
+from etl.database.dsn import with_database
+from etl.database.server import down, up
 
 TEMPLATE = "deribit_template"
 HERE = Path(__file__).parent

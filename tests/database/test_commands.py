@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from etl.config import Settings
-from etl.connection import connect, fetch
-from etl.database import latest_version
-from etl.migrate import MIGRATIONS
+from etl.database.connection import connect, fetch
+from etl.database.migrate import MIGRATIONS
+from etl.database.schema import latest_version
 
 SECRET = "geheim-Zx9Q"
 

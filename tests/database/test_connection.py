@@ -2,8 +2,15 @@ import traceback
 
 import pytest
 
-from etl.connection import connect, database_errors, execute_script, fetch, psql_call, target
-from etl.dsn import with_database
+from etl.database.connection import (
+    connect,
+    database_errors,
+    execute_script,
+    fetch,
+    psql_call,
+    target,
+)
+from etl.database.dsn import with_database
 from etl.errors import DatabaseError, LoginError, UnreachableError
 
 SECRET = "geheim@Zx9/Q:%'"

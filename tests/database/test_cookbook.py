@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from etl.connection import connect, execute_script, fetch
-from etl.load import load
+from etl.database.connection import connect, execute_script, fetch
+from etl.database.load import load
 from etl.progress import LogProgress
 from tests.database.conftest import named
 from tests.database.test_load import BTC, candles, publish

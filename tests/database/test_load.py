@@ -3,13 +3,13 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from etl.connection import connect, fetch
+from etl.backfill.fold import arrow
+from etl.database.connection import connect, fetch
+from etl.database.load import empty, load
+from etl.database.verify import verify_database
 from etl.errors import LoadError
-from etl.fold import arrow
-from etl.load import empty, load
-from etl.moments import parse_moment
 from etl.progress import LogProgress
-from etl.verify_database import verify_database
+from etl.when import parse_moment
 from lake.ledger import Record, Span, write_record
 from lake.paths import Lake, Partition
 from lake.read import checksum

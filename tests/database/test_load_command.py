@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from etl.config import Settings
-from etl.connection import connect, fetch
-from etl.server import down, up
+from etl.database.connection import connect, fetch
+from etl.database.server import down, up
 from tests.acceptance.command import Product
 from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Market

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from etl.batches import schema_of
-from etl.connection import connect
+from etl.database.connection import connect
+from etl.database.exact import exact
+from etl.database.parts import schema_of
 from etl.errors import ExactError
-from etl.exact import exact
 
 SCHEMA = schema_of("perpetuals_ohlcv")
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)

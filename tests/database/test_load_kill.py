@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from etl.connection import connect, fetch
+from etl.database.connection import connect, fetch
+from etl.database.verify import verify_database
 from etl.errors import UnreachableError
-from etl.verify_database import verify_database
 from tests.acceptance.command import ROOT
 from tests.database.test_load import BTC, END, START, candles, publish
 

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from etl import universe, universe_table
-from etl.batches import LOADED
-from etl.connection import connect, fetch
-from etl.load import load
+from etl.database.connection import connect, fetch
+from etl.database.load import load
+from etl.database.parts import LOADED
+from etl.database.tables import tables
+from etl.database.verify import verify_database
+from etl.instruments import history as universe
+from etl.instruments import table as universe_table
 from etl.progress import LogProgress
-from etl.tables import tables
-from etl.verify_database import verify_database
 from lake.paths import Lake
 from tests.acceptance.command import Product
 from tests.database.test_cookbook import OF_CANDLES, QUERIES

@@ -3,11 +3,11 @@ import subprocess
 import pyarrow as pa
 import pytest
 
-from etl import migrate
-from etl.connection import connect, database_errors, execute_script, fetch, psql_call
-from etl.database import check_schema, latest_version
+from etl.database import migrate
+from etl.database.connection import connect, database_errors, execute_script, fetch, psql_call
+from etl.database.schema import check_schema, latest_version
+from etl.database.tables import SQL, hypertables
 from etl.errors import DatabaseError, SchemaError
-from etl.tables import SQL, hypertables
 
 CATALOG = {
     "columns": """

@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from etl.backfill.fold import arrow
+from etl.check.quality import REPORTS, check_lake, summary
+from etl.check.quality_database import check_database
 from etl.config import Settings
-from etl.connection import connect, execute_script
+from etl.database.connection import connect, execute_script
 from etl.errors import SchemaError, UsageError
-from etl.fold import arrow
-from etl.quality import REPORTS, check_lake, summary
-from etl.quality_database import check_database
 from lake.paths import Lake, Partition
 from lake.write import publish_table
 from tests.validators.candles import START, clean_candles

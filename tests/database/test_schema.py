@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.connection import connect, execute_script, fetch
-from etl.database import check_schema, check_server, server_facts
+from etl.database.connection import connect, execute_script, fetch
+from etl.database.schema import check_schema, check_server, server_facts
+from etl.database.tables import hypertables, tables
 from etl.errors import ExtensionError, SchemaError, ServerTooOldError
-from etl.tables import hypertables, tables
 from tests.acceptance.command import Product
 from tests.exchange.running import running
 from validators.derived import FuturesBasis, FuturesCurve

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from etl import packages, server
 from etl.config import Settings
-from etl.connection import connect, execute_script, fetch
+from etl.database import packages, server
+from etl.database.connection import connect, execute_script, fetch
 from etl.errors import LocalServerError, UnreachableError
 
 pytestmark = pytest.mark.usefixtures("programs")

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from etl.backfill.fold import Terms, fold, raw_folder
 from etl.datasets import DATASETS, FUNDING
-from etl.fold import Terms, fold, raw_folder
 from lake import raw
 from lake.ledger import Span
 from lake.paths import Partition, open_lake

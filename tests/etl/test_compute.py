@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from etl.backfill.fold import arrow
 from etl.compute import compute_basis
-from etl.fold import arrow
-from etl.instruments import living_request
+from etl.instruments.lists import living_request
 from etl.progress import LogProgress
 from lake import raw
 from lake.ledger import Record, write_record

@@ -11,12 +11,12 @@ import msgspec
 import polars as pl
 import pytest
 
-from etl.coverage import Facts, find_gaps
+from etl.backfill.fold import Terms, fold
 from etl.datasets import DATASETS, FUNDING
-from etl.deribit import Request, judge
-from etl.fold import Terms, fold
-from etl.instruments import _check as check_instruments
-from etl.plan import by_year
+from etl.deribit.client import Request, judge
+from etl.instruments.lists import _check as check_instruments
+from etl.proof.grid import by_year
+from etl.proof.witnesses import Facts, find_gaps
 from lake.ledger import Span
 from lake.paths import Partition
 from tests.etl.staged import attempt, envelope, lake_of

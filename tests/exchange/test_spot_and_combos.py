@@ -2,7 +2,7 @@
 
 import pytest
 
-from etl.names import parse_name
+from etl.instruments.names import parse_name
 from tests.exchange import spot_and_combos
 from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Market

@@ -1,0 +1,1 @@
+"""From a wish to published data: plan, fetch, stage, fold."""

@@ -1,0 +1,1 @@
+"""What is true of what is held: verdicts, quality, reports."""

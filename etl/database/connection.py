@@ -1,0 +1,184 @@
+"""Connections to the database: where to, with what password, and what goes wrong."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_postgresql.dbapi
+from adbc_driver_manager import AdbcStatement, dbapi
+
+from etl.config import Settings
+from etl.database.dsn import check_dsn, password, redacted, with_defaults, without_secrets
+from etl.database.packages import PROGRAMS, default_cache, is_unpacked
+from etl.database.server import server_dsn
+from etl.errors import (
+    DatabaseError,
+    DatabaseFullError,
+    LoginError,
+    UnreachableError,
+    UsageError,
+)
+
+CONNECT_SECONDS = 10
+
+_PRIMARY = "PG_DIAG_MESSAGE_PRIMARY"
+_LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")
+_LOST = ("connection", "SSL SYSCALL error", "no connection to the server")
+_LOGIN = re.compile(r"password|authentication|role .* does not exist|pg_hba\.conf", re.IGNORECASE)
+# What libpq says before it talks to a server may repeat pieces of the DSN.
+_NETWORK = re.compile(r"^(connection to server|could not translate host name)")
+
+
+def connect(settings: Settings, *, autocommit: bool = False) -> dbapi.Connection:
+    """Return a connection whose time zone is UTC; closing it without a commit rolls back.
+
+    Where to: `settings.dsn`, else libpq's own environment (``PGHOST``, …), else the server of
+    ``db up``. libpq reads passwords from ``PGPASSWORD`` or a passfile where the DSN has none.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to connect to, or the DSN cannot be read.
+    UnreachableError, LoginError
+        If the server does not answer, or refuses the user or password.
+    """
+    dsn = target(settings)
+    failure = None
+    try:
+        driver = adbc_driver_postgresql.dbapi
+        connection: dbapi.Connection = driver.connect(_complete(dsn), autocommit=autocommit)
+        execute_script(connection, "SET TIME ZONE 'UTC'; SET client_min_messages = 'warning'")
+        if not autocommit:
+            connection.commit()
+    except dbapi.Error as error:
+        failure = _refusal(dsn, error)
+    if failure is not None:  # raised out here, so that it does not carry libpq's own text along
+        raise failure
+    return connection
+
+
+def target(settings: Settings) -> str:
+    """Return the connection string a run uses.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or it cannot be read.
+    """
+    if settings.dsn is not None:
+        check_dsn(settings.dsn)
+        return settings.dsn
+    if any(name in os.environ for name in _LIBPQ):
+        return "postgresql://"
+    local = server_dsn(settings.db_dir)
+    if local is None:
+        message = (
+            "no database: give --dsn or set DERIBIT_LAKE_DSN or PGHOST; "
+            "or start one with `deribit-lake db up`"
+        )
+        raise UsageError(message)
+    return local
+
+
+def psql_call(settings: Settings) -> tuple[Path, list[str], dict[str, str]]:
+    """Return psql's program, words and environment for the database of a run.
+
+    A password of the DSN goes into the environment: a command line can be read by everybody.
+
+    Raises
+    ------
+    UsageError
+        If there is no psql on this machine.
+    """
+    dsn = target(settings)
+    found = shutil.which("psql")
+    program = default_cache() / PROGRAMS / "psql" if is_unpacked() else Path(found or "")
+    if not program.is_file():
+        message = "no psql on this machine: install postgresql-client"
+        raise UsageError(message)
+    held = password(dsn)
+    secret = {} if held is None else {"PGPASSWORD": held}
+    return program, [str(program), "-X", redacted(dsn)], os.environ | secret
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn what the driver raises into errors of the tree, one line each.
+
+    Raises
+    ------
+    DatabaseError
+        Its children tell a lost connection and a full disk from the rest.
+    """
+    try:
+        yield
+    except dbapi.Error as error:
+        raise explained(error) from error
+
+
+def explained(error: dbapi.Error) -> DatabaseError:
+    """Return the error of the tree that says what the driver's error says."""
+    primary = {_text(key): value for key, value in error.details or []}.get(_PRIMARY)
+    text = _one_line(_text(primary) if primary else str(error))
+    state = error.sqlstate or ""
+    if state == "53100":
+        return DatabaseFullError(f"no space left on the database server: {text}")
+    if state[:2] in {"08", "57"} or (not state and any(word in text for word in _LOST)):
+        return UnreachableError(f"the connection to the database was lost: {text}")
+    return DatabaseError(f"the database refused: {text}{f' (SQLSTATE {state})' if state else ''}")
+
+
+@contextmanager
+def transaction(connection: dbapi.Connection) -> Iterator[dbapi.Connection]:
+    """Commit what is done inside, or nothing of it."""
+    try:
+        yield connection
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def fetch(connection: dbapi.Connection, sql: str) -> list[tuple[Any, ...]]:
+    """Return all rows of one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+
+def execute_script(connection: dbapi.Connection, sql: str) -> None:
+    """Run all statements of a text in the open transaction."""
+    # The cursor's own executescript commits what came before.
+    with AdbcStatement(connection.adbc_connection) as statement:
+        statement.set_sql_query(sql)
+        statement.execute_update()
+
+
+def _complete(dsn: str) -> str:
+    extra = {"fallback_application_name": "deribit-lake"}
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        extra["connect_timeout"] = str(CONNECT_SECONDS)
+    return with_defaults(dsn, **extra)
+
+
+def _refusal(dsn: str, error: dbapi.Error) -> DatabaseError:
+    text = _one_line(without_secrets(str(error), dsn).partition("Failed to connect: ")[2])
+    where = redacted(dsn)
+    if _LOGIN.search(text):
+        return LoginError(f"{where} refuses the login: {text}")
+    if _NETWORK.search(text):
+        return UnreachableError(f"no database at {where}: {text}")
+    return UnreachableError(f"no connection to {where}: libpq cannot use one of its parameters")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _one_line(text: str) -> str:
+    text = text.partition("\n\nQuery was:")[0]
+    return " ".join(text.split()).removeprefix("IO: ").removeprefix("[libpq] ")

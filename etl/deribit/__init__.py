@@ -1,0 +1,1 @@
+"""The exchange's public JSON-RPC: one client, its credits, and a ping."""

@@ -1,0 +1,1 @@
+"""What an instrument is: the grammar of names, its record, the lists and their history."""

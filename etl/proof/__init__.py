@@ -1,0 +1,1 @@
+"""What answers prove of the rows that are owed."""

@@ -1,0 +1,287 @@
+from dataclasses import replace
+
+import msgspec
+import polars as pl
+import pytest
+
+from etl.backfill.fold import publish, raw_folder
+from etl.datasets import FUNDING
+from etl.errors import EtlError
+from lake import raw
+from lake.errors import CorruptFileError
+from lake.ledger import read_record
+from tests.etl.staged import (
+    BTC,
+    FUNDED,
+    HOUR,
+    MINUTE,
+    MINUTES,
+    NOW,
+    PARTITION,
+    START,
+    TERMS,
+    attempt,
+    chart,
+    envelope,
+    folded,
+    folded_funding,
+    funding,
+    lake_of,
+    minutes,
+)
+from validators.schemas import candles_model
+
+ALL = minutes(*range(10))
+
+
+def held(result):
+    """Clean rows as (minute, close)."""
+    frame = pl.from_arrow(result.clean)
+    ticks = frame["timestamp"].dt.epoch("ms").to_list()
+    return [((t - START) // MINUTE, c) for t, c in zip(ticks, frame["close"], strict=True)]
+
+
+def reasons(result):
+    return {gap.reason for gap in result.record.gaps}
+
+
+def test_a_whole_page_becomes_clean_rows_that_keep_their_contract(tmp_path):
+    result = folded(lake_of(tmp_path, attempt(chart(ALL))))
+
+    frame = pl.from_arrow(result.clean)
+    assert frame.columns == list(candles_model("1").to_schema().columns)
+    assert frame["instrument"].unique().to_list() == [BTC]
+    assert (result.record.rows, result.record.first_ms, result.record.last_ms) == (
+        10,
+        ALL[0],
+        ALL[-1],
+    )
+    assert result.record.is_complete
+    assert result.record.gaps == ()
+
+
+def test_nothing_staged_is_no_rows_and_nothing_asked(tmp_path):
+    result = folded(lake_of(tmp_path))
+
+    assert (result.record.rows, result.record.checksum, reasons(result)) == (0, None, {"not_asked"})
+
+
+@pytest.mark.parametrize(
+    "order", [[9, 8, 7, 6, 5, 4, 3, 2, 1, 0], [0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9]]
+)
+def test_unordered_and_repeated_rows_are_the_same_rows(tmp_path, order):
+    plain = folded(lake_of(tmp_path / "a", attempt(chart(ALL))))
+
+    result = folded(lake_of(tmp_path / "b", attempt(chart([ALL[i] for i in order]))))
+
+    assert result.clean.equals(plain.clean)
+    assert result.record.checksum == plain.record.checksum
+
+
+def test_the_latest_attempt_wins_row_by_row(tmp_path):
+    later = attempt(chart(minutes(1), close=[99.0], low=[99.0]), fetched=NOW + 1)
+    earlier = attempt(chart(minutes(0, 1, 2)), fetched=NOW)
+
+    assert held(folded(lake_of(tmp_path, later, earlier)))[:3] == [(0, 100.0), (1, 99.0), (2, 100)]
+
+
+def test_a_row_absent_from_a_later_page_is_kept(tmp_path):
+    lake = lake_of(tmp_path, attempt(chart(ALL)), attempt(chart(minutes(0, 1, 8, 9))))
+
+    assert folded(lake).record.rows == 10
+
+
+def test_the_last_of_repeated_rows_in_one_page_wins(tmp_path):
+    page = chart(minutes(0, 0), close=[100.0, 99.0], low=[99.0, 99.0])
+
+    assert held(folded(lake_of(tmp_path, attempt(page)))) == [(0, 99.0)]
+
+
+def test_a_candle_that_is_still_forming_is_left_out(tmp_path):
+    sent = START + 4 * MINUTE + 59_000
+    lake = lake_of(tmp_path, attempt(chart(minutes(0, 1, 2, 3, 4)), fetched=sent))
+
+    assert [minute for minute, _ in held(folded(lake))] == [0, 1, 2, 3]
+
+
+def test_a_candle_that_has_just_closed_is_kept(tmp_path):
+    lake = lake_of(tmp_path, attempt(chart(minutes(0, 1, 2, 3)), fetched=START + 4 * MINUTE))
+
+    assert [minute for minute, _ in held(folded(lake))] == [0, 1, 2, 3]
+
+
+def test_rows_nobody_asked_for_are_left_out_and_the_page_proves_no_hole(tmp_path):
+    shifted = attempt(chart(minutes(*range(4, 14))))
+
+    result = folded(lake_of(tmp_path, shifted, attempt(chart(minutes(*range(4, 14))))))
+
+    assert [minute for minute, _ in held(result)] == [4, 5, 6, 7, 8, 9]
+    assert reasons(result) == {"truncated"}
+
+
+@pytest.mark.parametrize("factor", [1_000, 1 / 1_000])
+def test_microseconds_or_seconds_sent_for_milliseconds_are_no_empty_page(tmp_path, factor):
+    bodies = [chart([int(tick * factor) for tick in ALL]) for _ in range(3)]
+
+    result = folded(lake_of(tmp_path, *map(attempt, bodies)))
+
+    assert (result.record.rows, reasons(result)) == (0, {"truncated"})
+
+
+def test_one_row_more_at_the_start_is_no_shift(tmp_path):
+    """Whether the exchange sends the candle that holds a start off the grid is not documented."""
+    pages = [attempt(chart(minutes(-1, 0, 1, *range(3, 10)))) for _ in range(2)]
+
+    result = folded(lake_of(tmp_path, *pages))
+
+    assert result.record.rows == 9
+    assert reasons(result) == {"absent"}
+
+
+def test_prices_sent_as_integers_are_the_same_rows(tmp_path):
+    plain = folded(lake_of(tmp_path / "a", attempt(chart(ALL))))
+    odd = chart(ALL, close=[100] * 10, volume=[2] * 9 + [2.0])
+
+    assert folded(lake_of(tmp_path / "b", attempt(odd))).clean.equals(plain.clean)
+
+
+def test_rows_with_null_are_quarantined_with_their_check_and_attempt_and_the_rest_is_kept(tmp_path):
+    page = chart(minutes(0, 1, 2), close=[100.0, None, 100.0], high=[100.0, 100.0, 99.0])
+
+    result = folded(lake_of(tmp_path, attempt(page, (START, START + 3 * MINUTE), name="bad")))
+
+    rejected = pl.from_arrow(result.rejected).select("timestamp", "failed_check", "attempt_id")
+    assert [minute for minute, _ in held(result)] == [0]
+    assert [(check, name) for _, check, name in rejected.rows()] == [
+        ("close:not_nullable", "bad"),
+        ("high_is_highest", "bad"),
+    ]
+    assert result.record.quarantined == 2
+
+
+def test_a_bad_row_does_not_take_the_place_of_an_earlier_good_one(tmp_path):
+    good, bad = chart(ALL), chart(minutes(3), low=[101.0])
+
+    result = folded(lake_of(tmp_path, attempt(good), attempt(bad)))
+
+    assert result.record.rows == 10
+    assert result.record.quarantined == 1
+    assert result.record.is_complete
+
+
+def test_a_good_row_heals_a_bad_one(tmp_path):
+    bad = attempt(chart(ALL, low=[101.0, *[100.0] * 9]))
+
+    before = folded(lake_of(tmp_path, bad))
+    after = folded(lake_of(tmp_path, attempt(chart(minutes(0)))))
+
+    assert reasons(before) == {"quarantined"}
+    assert after.record.is_complete
+
+
+@pytest.mark.parametrize("result", [{"status": "no_data"}, {"status": "no_data", "ticks": []}])
+def test_no_data_without_its_columns_is_an_empty_page(tmp_path, result):
+    looks = [attempt(envelope(result)) for _ in range(2)]
+
+    assert reasons(folded(lake_of(tmp_path, *looks))) == {"absent"}
+
+
+def test_failed_attempts_are_counted_and_prove_nothing(tmp_path):
+    failures = [attempt(body, outcome="HTTP 502") for body in (None, b"<html>", chart(ALL))]
+
+    result = folded(lake_of(tmp_path, *failures))
+
+    assert (result.record.attempts, result.record.rows) == (3, 0)
+    assert reasons(result) == {"no_answer"}
+
+
+def test_a_body_staged_as_good_that_does_not_decode_is_an_error_naming_its_attempt(tmp_path):
+    lake = lake_of(tmp_path, attempt(b'{"result": {"ticks": "x"}}', name="odd-one"))
+
+    with pytest.raises(EtlError, match="odd-one"):
+        folded(lake)
+
+
+def test_a_torn_segment_is_an_error_naming_it(tmp_path):
+    lake = lake_of(tmp_path, attempt(chart(ALL)))
+    (path,) = raw_folder(lake, MINUTES, BTC, 2024).glob("*.parquet")
+    path.write_bytes(path.read_bytes()[:-9])
+
+    with pytest.raises(CorruptFileError, match=path.name):
+        folded(lake)
+
+
+def test_rows_of_another_year_belong_to_another_partition(tmp_path):
+    year = MINUTE * 60 * 24 * 366
+    pages = [attempt(chart(ALL)), attempt(chart([START + year]), (START + year, START + 2 * year))]
+
+    assert folded(lake_of(tmp_path, *pages)).record.rows == 10
+
+
+def test_a_fold_depends_neither_on_how_attempts_lie_in_segments_nor_on_their_names(tmp_path):
+    pages = [attempt(chart(minutes(*range(i, i + 4)), volume=[float(i)] * 4)) for i in (6, 0, 3, 0)]
+    apart = folded(lake_of(tmp_path / "a", *pages))
+    mixed = folded(lake_of(tmp_path / "b", *reversed(pages)))
+    merged = lake_of(tmp_path / "c", *pages)
+    raw.merge(raw_folder(merged, MINUTES, BTC, 2024), at_least=2)
+
+    for other in (mixed, folded(merged)):
+        assert other.clean.equals(apart.clean)
+        assert msgspec.structs.replace(other.record, segments=()) == msgspec.structs.replace(
+            apart.record, segments=()
+        )
+
+
+def test_funding_rows_describe_the_hour_before_them(tmp_path):
+    ticks = [START + hour * HOUR for hour in range(1, 4)]
+    window = (START, START + 4 * HOUR)
+    page = attempt(funding(ticks), window, fetched=START + 3 * HOUR)
+    terms = replace(TERMS, now_ms=START + 3 * HOUR)
+    lake = lake_of(tmp_path, page, dataset=FUNDING, partition=FUNDED)
+
+    result = folded_funding(lake, window, terms=terms)
+
+    assert (result.record.rows, result.record.first_ms) == (3, ticks[0])
+    assert [gap.reason for gap in result.record.gaps] == ["unexplained"]
+
+
+def test_rows_read_soon_after_their_close_are_provisional(tmp_path):
+    sent = START + 10 * MINUTE
+    terms = replace(TERMS, settle_ms=3 * MINUTE)
+
+    result = folded(lake_of(tmp_path, attempt(chart(ALL), fetched=sent)), terms=terms)
+
+    assert [(r.start_ms, r.end_ms) for r in result.record.provisional] == [
+        (START + 7 * MINUTE, START + 10 * MINUTE)
+    ]
+
+
+def test_publishing_the_same_again_touches_no_file(tmp_path):
+    lake = lake_of(tmp_path, attempt(chart(ALL)))
+    publish(lake, PARTITION, folded(lake))
+    files = [lake.clean(PARTITION), lake.ledger(PARTITION)]
+    before = [(path.stat().st_mtime_ns, path.stat().st_ino) for path in files]
+
+    publish(lake, PARTITION, folded(lake))
+
+    assert [(path.stat().st_mtime_ns, path.stat().st_ino) for path in files] == before
+
+
+def test_a_published_fold_reads_back_as_what_the_ledger_says(tmp_path):
+    lake = lake_of(tmp_path, attempt(chart(ALL)))
+    result = folded(lake)
+
+    publish(lake, PARTITION, result)
+
+    assert read_record(lake, PARTITION) == result.record
+    assert pl.read_parquet(lake.clean(PARTITION)).equals(pl.from_arrow(result.clean))
+
+
+def test_quarantine_goes_once_its_rows_are_good(tmp_path):
+    lake = lake_of(tmp_path, attempt(chart(minutes(0), low=[101.0]), (START, START + MINUTE)))
+    publish(lake, PARTITION, folded(lake))
+    assert lake.quarantine(PARTITION).exists()
+
+    publish(lake, PARTITION, folded(lake_of(tmp_path / "empty")))
+
+    assert not lake.quarantine(PARTITION).exists()
