@@ -1,5 +1,6 @@
 -- Two groups without a login: deribit_loader writes what the loader writes, deribit_reader reads.
 -- Give them to users of your own: GRANT deribit_reader TO alice.
+-- Written from the models of the datasets by `just schema`.
 --
 -- Run by `deribit-lake db init`, or: psql -1 -v ON_ERROR_STOP=1 -f sql/roles.sql
 -- A second run changes nothing. Needs CREATEROLE where the groups do not exist yet.
@@ -20,9 +21,16 @@ END
 $$;
 
 GRANT INSERT, UPDATE, DELETE, TRUNCATE ON
-    public.perpetuals_ohlcv, public.futures_ohlcv, public.options_ohlcv,
-    public.options_greeks, public.funding_rates, public.index_prices,
-    reference.instruments, reference.load_ledger,
-    reference.volatility_index, reference.delivery_prices,
-    reference.futures_basis, reference.futures_curve
+    public.perpetuals_ohlcv,
+    public.futures_ohlcv,
+    public.funding_rates,
+    public.index_prices,
+    reference.volatility_index,
+    reference.delivery_prices,
+    reference.instruments,
+    reference.futures_basis,
+    reference.futures_curve,
+    public.options_ohlcv,
+    public.options_greeks,
+    reference.load_ledger
 TO deribit_loader;

@@ -1,8 +1,9 @@
--- The database of deribit-lake: six hypertables in `public`, everything else in `reference`.
+-- The database of deribit-lake: hypertables in `public`, everything else in `reference`.
+-- Written from the models of the datasets by `just schema`: change those, not this file.
 --
--- Run by `deribit-lake db init`, or by hand: psql -1 -v ON_ERROR_STOP=1 -f sql/schema.sql
--- A second run changes nothing. This file is the sum of sql/migrations: a test holds them equal,
--- and the loader holds the tables it finds against the columns written here.
+-- Run by hand: psql -1 -v ON_ERROR_STOP=1 -f sql/schema.sql; `deribit-lake db init` runs the
+-- migrations. A second run changes nothing. This file is the sum of sql/migrations: a test holds
+-- them equal.
 --
 -- The key begins with the instrument: half as many bytes as (timestamp, instrument) beside an
 -- index on instrument, and twice as fast to load. Instruments compare by their bytes, as in the
@@ -86,6 +87,140 @@ COMMENT ON COLUMN public.futures_ohlcv.close IS 'Last price [quote currency]';
 COMMENT ON COLUMN public.futures_ohlcv.volume IS 'Volume [base coin]; 0 marks a filler';
 COMMENT ON COLUMN public.futures_ohlcv.cost IS 'Turnover [quote currency]';
 
+CREATE TABLE IF NOT EXISTS public.funding_rates (
+    timestamp timestamptz NOT NULL,
+    instrument text COLLATE "C" NOT NULL,
+    index_price double precision NOT NULL,
+    prev_index_price double precision NOT NULL,
+    interest_1h double precision NOT NULL,
+    interest_8h double precision NOT NULL,
+    PRIMARY KEY (instrument, timestamp)
+);
+SELECT create_hypertable(
+    'public.funding_rates', by_range('timestamp', INTERVAL '365 days'),
+    create_default_indexes => false, if_not_exists => true
+);
+COMMENT ON TABLE public.funding_rates IS 'Hourly funding of perpetuals; a row describes the hour that ends at its timestamp';
+COMMENT ON COLUMN public.funding_rates.timestamp IS 'End of the hour [UTC]';
+COMMENT ON COLUMN public.funding_rates.instrument IS 'Deribit''s instrument_name';
+COMMENT ON COLUMN public.funding_rates.index_price IS 'Index at the end of the hour [USD]';
+COMMENT ON COLUMN public.funding_rates.prev_index_price IS 'Index at its start [USD]';
+COMMENT ON COLUMN public.funding_rates.interest_1h IS 'Funding of the hour, 0.0001 for 0.01 % [1]';
+COMMENT ON COLUMN public.funding_rates.interest_8h IS 'Funding of the last eight hours [1]';
+
+CREATE TABLE IF NOT EXISTS public.index_prices (
+    timestamp timestamptz NOT NULL,
+    instrument text COLLATE "C" NOT NULL,
+    price double precision NOT NULL,
+    source text NOT NULL,
+    PRIMARY KEY (instrument, timestamp)
+);
+SELECT create_hypertable(
+    'public.index_prices', by_range('timestamp', INTERVAL '90 days'),
+    create_default_indexes => false, if_not_exists => true
+);
+COMMENT ON TABLE public.index_prices IS 'Index prices, one row per index and moment';
+COMMENT ON COLUMN public.index_prices.timestamp IS 'Moment of the price [UTC]';
+COMMENT ON COLUMN public.index_prices.instrument IS 'Deribit''s index_name, as btc_usd';
+COMMENT ON COLUMN public.index_prices.price IS 'Index [quote currency]';
+COMMENT ON COLUMN public.index_prices.source IS 'Dataset the price was taken from';
+
+CREATE TABLE IF NOT EXISTS reference.volatility_index (
+    timestamp timestamptz NOT NULL,
+    instrument text COLLATE "C" NOT NULL,
+    open double precision NOT NULL,
+    high double precision NOT NULL,
+    low double precision NOT NULL,
+    close double precision NOT NULL,
+    PRIMARY KEY (instrument, timestamp)
+);
+COMMENT ON TABLE reference.volatility_index IS 'Deribit''s volatility index (DVOL), one-minute bars';
+COMMENT ON COLUMN reference.volatility_index.timestamp IS 'Open time of the minute [UTC]';
+COMMENT ON COLUMN reference.volatility_index.instrument IS 'Name of the index, as btc_usd';
+COMMENT ON COLUMN reference.volatility_index.open IS 'First value, 0.65 for 65 vol points [1/sqrt(yr)]';
+COMMENT ON COLUMN reference.volatility_index.high IS 'Highest value [1/sqrt(yr)]';
+COMMENT ON COLUMN reference.volatility_index.low IS 'Lowest value [1/sqrt(yr)]';
+COMMENT ON COLUMN reference.volatility_index.close IS 'Last value [1/sqrt(yr)]';
+
+CREATE TABLE IF NOT EXISTS reference.delivery_prices (
+    timestamp timestamptz NOT NULL,
+    instrument text COLLATE "C" NOT NULL,
+    delivery_price double precision NOT NULL,
+    PRIMARY KEY (instrument, timestamp)
+);
+COMMENT ON TABLE reference.delivery_prices IS 'What contracts that expire at 08:00 UTC are delivered at';
+COMMENT ON COLUMN reference.delivery_prices.timestamp IS '08:00 of the day [UTC]';
+COMMENT ON COLUMN reference.delivery_prices.instrument IS 'Deribit''s index_name, as btc_usd';
+COMMENT ON COLUMN reference.delivery_prices.delivery_price IS 'Average of the index from 07:30 to 08:00 [quote currency]';
+
+CREATE TABLE IF NOT EXISTS reference.instruments (
+    instrument_id bigint NOT NULL,
+    valid_from timestamptz NOT NULL,
+    valid_to timestamptz,
+    instrument text COLLATE "C" NOT NULL,
+    kind text NOT NULL,
+    record jsonb NOT NULL,
+    PRIMARY KEY (instrument_id, valid_from)
+);
+CREATE INDEX IF NOT EXISTS instruments_by_name ON reference.instruments (instrument, valid_from);
+COMMENT ON TABLE reference.instruments IS 'Instruments as they were, by interval of validity [valid_from, valid_to)';
+COMMENT ON COLUMN reference.instruments.instrument_id IS 'Deribit''s instrument_id';
+COMMENT ON COLUMN reference.instruments.valid_from IS 'From when the record held [UTC]';
+COMMENT ON COLUMN reference.instruments.valid_to IS 'Until when, null for now [UTC]';
+COMMENT ON COLUMN reference.instruments.instrument IS 'Deribit''s instrument_name in that interval';
+COMMENT ON COLUMN reference.instruments.kind IS 'future, option, spot, future_combo or option_combo';
+COMMENT ON COLUMN reference.instruments.record IS 'The record as Deribit sent it';
+
+CREATE TABLE IF NOT EXISTS reference.futures_basis (
+    timestamp timestamptz NOT NULL,
+    instrument text COLLATE "C" NOT NULL,
+    future_price double precision NOT NULL,
+    perpetual_price double precision,
+    index_price double precision,
+    future_is_filler boolean NOT NULL,
+    perpetual_is_filler boolean NOT NULL,
+    days_to_expiry double precision,
+    basis double precision,
+    index_basis double precision,
+    basis_annualised double precision,
+    carry double precision,
+    status text NOT NULL,
+    PRIMARY KEY (instrument, timestamp)
+);
+COMMENT ON TABLE reference.futures_basis IS 'Basis of dated futures over the perpetual, by minute; null where `status` says why';
+COMMENT ON COLUMN reference.futures_basis.timestamp IS 'Open time of the minute [UTC]';
+COMMENT ON COLUMN reference.futures_basis.instrument IS 'The future, by Deribit''s instrument_name';
+COMMENT ON COLUMN reference.futures_basis.future_price IS 'Close of the future [quote currency]';
+COMMENT ON COLUMN reference.futures_basis.perpetual_price IS 'Last close of the perpetual [quote currency]';
+COMMENT ON COLUMN reference.futures_basis.index_price IS 'Index where it is known for that minute [quote currency]';
+COMMENT ON COLUMN reference.futures_basis.future_is_filler IS 'Whether the future did not trade in the minute';
+COMMENT ON COLUMN reference.futures_basis.perpetual_is_filler IS 'Whether the perpetual did not';
+COMMENT ON COLUMN reference.futures_basis.days_to_expiry IS 'From the end of the minute to expiry [days]';
+COMMENT ON COLUMN reference.futures_basis.basis IS 'Future less perpetual [quote currency]';
+COMMENT ON COLUMN reference.futures_basis.index_basis IS 'Future less index [quote currency]';
+COMMENT ON COLUMN reference.futures_basis.basis_annualised IS 'Basis over the perpetual, simple, ACT/365 [1/yr]';
+COMMENT ON COLUMN reference.futures_basis.carry IS 'The same continuously compounded [1/yr]';
+COMMENT ON COLUMN reference.futures_basis.status IS 'ok, or the reason why there is no basis';
+
+CREATE TABLE IF NOT EXISTS reference.futures_curve (
+    timestamp timestamptz NOT NULL,
+    underlying text COLLATE "C" NOT NULL,
+    maturity_days double precision NOT NULL,
+    carry double precision,
+    shorter text,
+    longer text,
+    status text NOT NULL,
+    PRIMARY KEY (underlying, timestamp, maturity_days)
+);
+COMMENT ON TABLE reference.futures_curve IS 'Carry of futures at constant maturities, by minute; null where `status` says why';
+COMMENT ON COLUMN reference.futures_curve.timestamp IS 'Open time of the minute [UTC]';
+COMMENT ON COLUMN reference.futures_curve.underlying IS 'What the futures are on: BTC, or BTC_USDC for linear ones';
+COMMENT ON COLUMN reference.futures_curve.maturity_days IS 'Time to expiry of the interpolated future [days]';
+COMMENT ON COLUMN reference.futures_curve.carry IS 'Carry over the perpetual, continuously compounded, ACT/365 [1/yr]';
+COMMENT ON COLUMN reference.futures_curve.shorter IS 'The future that expires before';
+COMMENT ON COLUMN reference.futures_curve.longer IS 'The future that expires after; the same one when it expires just then';
+COMMENT ON COLUMN reference.futures_curve.status IS 'ok, or the reason why carry is null';
+
 CREATE TABLE IF NOT EXISTS public.options_ohlcv (
     timestamp timestamptz NOT NULL,
     instrument text COLLATE "C" NOT NULL,
@@ -167,140 +302,6 @@ COMMENT ON COLUMN public.options_greeks.vega_disc IS 'Discounted vega per volati
 COMMENT ON COLUMN public.options_greeks.theta_disc IS 'Discounted theta per day, not capped [USD]';
 COMMENT ON COLUMN public.options_greeks.rho_disc IS 'Discounted rho per 1 % with the forward held [USD]';
 COMMENT ON COLUMN public.options_greeks.status IS 'ok, or the reason why iv is null';
-
-CREATE TABLE IF NOT EXISTS public.funding_rates (
-    timestamp timestamptz NOT NULL,
-    instrument text COLLATE "C" NOT NULL,
-    index_price double precision NOT NULL,
-    prev_index_price double precision NOT NULL,
-    interest_1h double precision NOT NULL,
-    interest_8h double precision NOT NULL,
-    PRIMARY KEY (instrument, timestamp)
-);
-SELECT create_hypertable(
-    'public.funding_rates', by_range('timestamp', INTERVAL '365 days'),
-    create_default_indexes => false, if_not_exists => true
-);
-COMMENT ON TABLE public.funding_rates IS 'Hourly funding of perpetuals; a row describes the hour that ends at its timestamp';
-COMMENT ON COLUMN public.funding_rates.timestamp IS 'End of the hour [UTC]';
-COMMENT ON COLUMN public.funding_rates.instrument IS 'Deribit''s instrument_name';
-COMMENT ON COLUMN public.funding_rates.index_price IS 'Index at the end of the hour [USD]';
-COMMENT ON COLUMN public.funding_rates.prev_index_price IS 'Index at its start [USD]';
-COMMENT ON COLUMN public.funding_rates.interest_1h IS 'Funding of the hour, 0.0001 for 0.01 % [1]';
-COMMENT ON COLUMN public.funding_rates.interest_8h IS 'Funding of the last eight hours [1]';
-
-CREATE TABLE IF NOT EXISTS public.index_prices (
-    timestamp timestamptz NOT NULL,
-    instrument text COLLATE "C" NOT NULL,
-    price double precision NOT NULL,
-    source text NOT NULL,
-    PRIMARY KEY (instrument, timestamp)
-);
-SELECT create_hypertable(
-    'public.index_prices', by_range('timestamp', INTERVAL '90 days'),
-    create_default_indexes => false, if_not_exists => true
-);
-COMMENT ON TABLE public.index_prices IS 'Index prices, one row per index and moment';
-COMMENT ON COLUMN public.index_prices.timestamp IS 'Moment of the price [UTC]';
-COMMENT ON COLUMN public.index_prices.instrument IS 'Deribit''s index_name, as btc_usd';
-COMMENT ON COLUMN public.index_prices.price IS 'Index [quote currency]';
-COMMENT ON COLUMN public.index_prices.source IS 'Dataset the price was taken from';
-
-CREATE TABLE IF NOT EXISTS reference.instruments (
-    instrument_id bigint NOT NULL,
-    valid_from timestamptz NOT NULL,
-    valid_to timestamptz,
-    instrument text COLLATE "C" NOT NULL,
-    kind text NOT NULL,
-    record jsonb NOT NULL,
-    PRIMARY KEY (instrument_id, valid_from)
-);
-CREATE INDEX IF NOT EXISTS instruments_by_name ON reference.instruments (instrument, valid_from);
-COMMENT ON TABLE reference.instruments IS 'Instruments as they were, by interval of validity [valid_from, valid_to)';
-COMMENT ON COLUMN reference.instruments.instrument_id IS 'Deribit''s instrument_id';
-COMMENT ON COLUMN reference.instruments.valid_from IS 'From when the record held [UTC]';
-COMMENT ON COLUMN reference.instruments.valid_to IS 'Until when, null for now [UTC]';
-COMMENT ON COLUMN reference.instruments.instrument IS 'Deribit''s instrument_name in that interval';
-COMMENT ON COLUMN reference.instruments.kind IS 'future, option, spot, future_combo or option_combo';
-COMMENT ON COLUMN reference.instruments.record IS 'The record as Deribit sent it';
-
-CREATE TABLE IF NOT EXISTS reference.volatility_index (
-    timestamp timestamptz NOT NULL,
-    instrument text COLLATE "C" NOT NULL,
-    open double precision NOT NULL,
-    high double precision NOT NULL,
-    low double precision NOT NULL,
-    close double precision NOT NULL,
-    PRIMARY KEY (instrument, timestamp)
-);
-COMMENT ON TABLE reference.volatility_index IS 'Deribit''s volatility index (DVOL), one-minute bars';
-COMMENT ON COLUMN reference.volatility_index.timestamp IS 'Open time of the minute [UTC]';
-COMMENT ON COLUMN reference.volatility_index.instrument IS 'Name of the index, as btc_usd';
-COMMENT ON COLUMN reference.volatility_index.open IS 'First value, 0.65 for 65 vol points [1/sqrt(yr)]';
-COMMENT ON COLUMN reference.volatility_index.high IS 'Highest value [1/sqrt(yr)]';
-COMMENT ON COLUMN reference.volatility_index.low IS 'Lowest value [1/sqrt(yr)]';
-COMMENT ON COLUMN reference.volatility_index.close IS 'Last value [1/sqrt(yr)]';
-
-CREATE TABLE IF NOT EXISTS reference.delivery_prices (
-    timestamp timestamptz NOT NULL,
-    instrument text COLLATE "C" NOT NULL,
-    delivery_price double precision NOT NULL,
-    PRIMARY KEY (instrument, timestamp)
-);
-COMMENT ON TABLE reference.delivery_prices IS 'What contracts that expire at 08:00 UTC are delivered at';
-COMMENT ON COLUMN reference.delivery_prices.timestamp IS '08:00 of the day [UTC]';
-COMMENT ON COLUMN reference.delivery_prices.instrument IS 'Deribit''s index_name, as btc_usd';
-COMMENT ON COLUMN reference.delivery_prices.delivery_price IS 'Average of the index from 07:30 to 08:00 [quote currency]';
-
-CREATE TABLE IF NOT EXISTS reference.futures_basis (
-    timestamp timestamptz NOT NULL,
-    instrument text COLLATE "C" NOT NULL,
-    future_price double precision NOT NULL,
-    perpetual_price double precision,
-    index_price double precision,
-    future_is_filler boolean NOT NULL,
-    perpetual_is_filler boolean NOT NULL,
-    days_to_expiry double precision,
-    basis double precision,
-    index_basis double precision,
-    basis_annualised double precision,
-    carry double precision,
-    status text NOT NULL,
-    PRIMARY KEY (instrument, timestamp)
-);
-COMMENT ON TABLE reference.futures_basis IS 'Basis of dated futures over the perpetual, by minute; null where `status` says why';
-COMMENT ON COLUMN reference.futures_basis.timestamp IS 'Open time of the minute [UTC]';
-COMMENT ON COLUMN reference.futures_basis.instrument IS 'The future, by Deribit''s instrument_name';
-COMMENT ON COLUMN reference.futures_basis.future_price IS 'Close of the future [quote currency]';
-COMMENT ON COLUMN reference.futures_basis.perpetual_price IS 'Last close of the perpetual [quote currency]';
-COMMENT ON COLUMN reference.futures_basis.index_price IS 'Index where it is known for that minute [quote currency]';
-COMMENT ON COLUMN reference.futures_basis.future_is_filler IS 'Whether the future did not trade in the minute';
-COMMENT ON COLUMN reference.futures_basis.perpetual_is_filler IS 'Whether the perpetual did not';
-COMMENT ON COLUMN reference.futures_basis.days_to_expiry IS 'From the end of the minute to expiry [days]';
-COMMENT ON COLUMN reference.futures_basis.basis IS 'Future less perpetual [quote currency]';
-COMMENT ON COLUMN reference.futures_basis.index_basis IS 'Future less index [quote currency]';
-COMMENT ON COLUMN reference.futures_basis.basis_annualised IS 'Basis over the perpetual, simple, ACT/365 [1/yr]';
-COMMENT ON COLUMN reference.futures_basis.carry IS 'The same continuously compounded [1/yr]';
-COMMENT ON COLUMN reference.futures_basis.status IS 'ok, or the reason why there is no basis';
-
-CREATE TABLE IF NOT EXISTS reference.futures_curve (
-    timestamp timestamptz NOT NULL,
-    underlying text COLLATE "C" NOT NULL,
-    maturity_days double precision NOT NULL,
-    carry double precision,
-    shorter text,
-    longer text,
-    status text NOT NULL,
-    PRIMARY KEY (underlying, timestamp, maturity_days)
-);
-COMMENT ON TABLE reference.futures_curve IS 'Carry of futures at constant maturities, by minute; null where `status` says why';
-COMMENT ON COLUMN reference.futures_curve.timestamp IS 'Open time of the minute [UTC]';
-COMMENT ON COLUMN reference.futures_curve.underlying IS 'What the futures are on: BTC, or BTC_USDC for linear ones';
-COMMENT ON COLUMN reference.futures_curve.maturity_days IS 'Time to expiry of the interpolated future [days]';
-COMMENT ON COLUMN reference.futures_curve.carry IS 'Carry over the perpetual, continuously compounded, ACT/365 [1/yr]';
-COMMENT ON COLUMN reference.futures_curve.shorter IS 'The future that expires before';
-COMMENT ON COLUMN reference.futures_curve.longer IS 'The future that expires after; the same one when it expires just then';
-COMMENT ON COLUMN reference.futures_curve.status IS 'ok, or the reason why carry is null';
 
 CREATE TABLE IF NOT EXISTS reference.load_ledger (
     dataset text COLLATE "C" NOT NULL,

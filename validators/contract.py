@@ -3,6 +3,7 @@
 The rules live in `schemas` alone; pandera judges, and this module reads its verdict.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandera.polars as pa
@@ -10,7 +11,10 @@ import polars as pl
 from pandera.errors import SchemaErrors
 
 from validators.errors import ContractError
-from validators.schemas import KEY
+from validators.table import metadata_of
+
+KEY = ("timestamp", "instrument")
+"""The key of a dataset that states no other, in sorting order."""
 
 SHOWN_ROWS = 5
 
@@ -30,6 +34,12 @@ class Split:
 
     valid: pl.DataFrame
     rejected: pl.DataFrame
+
+
+def key_of(model: type[pa.DataFrameModel]) -> tuple[str, ...]:
+    """Return the key of a dataset, in sorting order: no two rows agree in all of its columns."""
+    key: tuple[str, ...] = metadata_of(model).get("key", KEY)
+    return key
 
 
 def split(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> Split:
@@ -60,7 +70,7 @@ def check(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
         The message shows the first bad rows.
     """
     check_rows(frame, model)
-    check_key(frame)
+    check_key(frame, key_of(model))
 
 
 def check_rows(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
@@ -79,8 +89,8 @@ def check_rows(frame: pl.DataFrame, model: type[pa.DataFrameModel]) -> None:
         raise ContractError(_message(f"{len(broken)} rows break {model.__name__}", rows))
 
 
-def check_key(frame: pl.DataFrame) -> None:
-    """Refuse a frame whose key (timestamp, instrument) does not strictly increase.
+def check_key(frame: pl.DataFrame, key: Sequence[str] = KEY) -> None:
+    """Refuse a frame whose key does not strictly increase from row to row.
 
     This is what is left to ask of rows that `split` let through.
 
@@ -89,10 +99,10 @@ def check_key(frame: pl.DataFrame) -> None:
     ContractError
         The message shows the first bad rows.
     """
-    unordered = frame.with_row_index("row").filter(~_is_after_previous())
+    unordered = frame.with_row_index("row").filter(~_is_after_previous(key))
     if not unordered.is_empty():
         rows = unordered.head(SHOWN_ROWS)
-        text = f"{len(unordered)} rows do not follow their predecessor by {', '.join(KEY)}"
+        text = f"{len(unordered)} rows do not follow their predecessor by {', '.join(key)}"
         raise ContractError(_message(text, rows))
 
 
@@ -141,12 +151,13 @@ def _fault(row: dict[str, str], frame: pl.DataFrame, model: type[pa.DataFrameMod
     return None
 
 
-def _is_after_previous() -> pl.Expr:
+def _is_after_previous(key: Sequence[str]) -> pl.Expr:
     """Whether a row's key is greater than that of the row before it; true for the first."""
-    time, instrument = (pl.col(name) for name in KEY)
-    later = time > time.shift()
-    same_time = time == time.shift()
-    return (later | (same_time & (instrument > instrument.shift()))).fill_null(value=True)
+    is_after = pl.lit(value=False)
+    for column in (pl.col(name) for name in reversed(key)):
+        before = column.shift()
+        is_after = (column > before) | ((column == before) & is_after)
+    return (pl.int_range(pl.len()) == 0) | is_after.fill_null(value=False)
 
 
 def _message(text: str, rows: pl.DataFrame) -> str:

@@ -1,20 +1,40 @@
-"""The tables of ``sql/schema.sql``: which there are, and what their columns are."""
+"""The tables of the database: which there are, and what their columns are.
 
-import re
+Each is what the model of its dataset says; ``sql/schema.sql`` is written from the same models.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pandera.polars import DataFrameModel
+
+from etl.catalog import DATASETS
+from etl.database.books import LoadLedger, SchemaVersion
+from validators.schemas.candles import OptionsOhlcv
+from validators.schemas.options_greeks import OptionsGreeks
+from validators.table import TableFacts, facts_of
+
+WAITING: tuple[type[DataFrameModel], ...] = (OptionsOhlcv, OptionsGreeks)
+"""What has a table, and no dataset that fills it yet."""
+
+Models = Iterable[type[DataFrameModel]] | None
+"""Some models, or those of all datasets."""
 
 SQL = Path(__file__).parents[2] / "sql"
 
-_TABLE = re.compile(
-    r"^CREATE TABLE IF NOT EXISTS (\w+)\.(\w+) \((.*?)^\);", re.MULTILINE | re.DOTALL
-)
-_COLUMN = re.compile(
-    r"^    ([a-z]\w*) ([a-z ]+?)( COLLATE \"C\")?( NOT NULL)?( DEFAULT [^,]+)?,$", re.MULTILINE
-)
-_KEY = re.compile(r"^    PRIMARY KEY \((.*)\)$", re.MULTILINE)
-_FULL_NAMES = {"timestamptz": "timestamp with time zone"}
+_TYPES: dict[pl.DataType, str] = {
+    pl.Datetime("us", "UTC"): "timestamp with time zone",
+    pl.Date(): "date",
+    pl.String(): "text",
+    pl.Boolean(): "boolean",
+    pl.Int32(): "integer",
+    pl.Int64(): "bigint",
+    pl.Float64(): "double precision",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +65,71 @@ class Table:
         return f"{self.schema}.{self.name}"
 
 
-@cache
-def tables() -> dict[str, Table]:
-    """Return the tables of ``sql/schema.sql`` by name, in the order they are written there."""
-    text = (SQL / "schema.sql").read_text(encoding="utf-8")
-    found = (_table(*match.groups()) for match in _TABLE.finditer(text))
-    return {table.name: table for table in found}
+def tables(models: Models = None) -> dict[str, Table]:
+    """Return the tables of datasets, or of some models, between the two books, by name."""
+    return {table.name: table for table in map(table_of, with_books(models))}
 
 
-def hypertables() -> list[str]:
+def hypertables(models: Models = None) -> list[str]:
     """Return the names of the tables that are hypertables."""
-    return [table.name for table in tables().values() if table.schema == "public"]
+    return [table.name for table in tables(models).values() if table.schema == "public"]
 
 
-def _table(schema: str, name: str, body: str) -> Table:
+def with_books(models: Models = None) -> list[type[DataFrameModel]]:
+    """Return the models that have a table, in the order of the schema, books included."""
+    chosen = listed() if models is None else models
+    return [SchemaVersion, *(model for model in chosen if facts_of(model)), LoadLedger]
+
+
+def listed() -> list[type[DataFrameModel]]:
+    """Return the models of the datasets that have a table, and of the tables that wait for one."""
+    datasets = (dataset.model for dataset in DATASETS.values())
+    return [*(model for model in datasets if facts_of(model)), *WAITING]
+
+
+@cache
+def table_of(model: type[DataFrameModel]) -> Table:
+    """Return the table of one dataset, as its model states it.
+
+    Raises
+    ------
+    ValueError
+        The model states no table, or a type the database has no name for.
+    """
+    facts = stated(model)
     columns = tuple(
-        Column(column, _FULL_NAMES.get(type_, type_), not required)
-        for column, type_, _, required, _ in _COLUMN.findall(body)
+        Column(name, _type(name, column), column.nullable)
+        for name, column in columns_of(model).items()
     )
-    key = _KEY.search(body)
-    return Table(schema, name, columns, tuple(key[1].split(", ")) if key else ())
+    return Table(facts.schema, facts.name, columns, facts.key)
+
+
+def stated(model: type[DataFrameModel]) -> TableFacts:
+    """Return what a model states of its table.
+
+    Raises
+    ------
+    ValueError
+        It states none.
+    """
+    facts = facts_of(model)
+    if facts is None:
+        message = f"{model.__name__} has no table: its Config states none"
+        raise ValueError(message)
+    return facts
+
+
+def columns_of(model: type[DataFrameModel]) -> dict[str, Any]:
+    """Return pandera's columns of a table by name, in the table's order."""
+    columns = model.to_schema().columns
+    return {name: columns[name] for name in stated(model).columns or columns}
+
+
+def _type(name: str, column: Any) -> str:
+    """Return the SQL type of a column: what its metadata says, else what its dtype is called."""
+    dtype = column.dtype.type
+    found: str | None = (column.metadata or {}).get("sql") or _TYPES.get(dtype)
+    if found is None:
+        message = f'column {name} is {dtype}: state its SQL type, as metadata={{"sql": "real"}}'
+        raise ValueError(message)
+    return found

@@ -6,9 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from validators.contract import check, split
+from validators.contract import check, check_key, key_of, split
 from validators.errors import ContractError
-from validators.schemas import FundingRates, candles_model
+from validators.schemas.candles import candles_model
+from validators.schemas.funding_rates import FundingRates
+from validators.schemas.futures_basis import FuturesBasis
+from validators.schemas.futures_curve import FuturesCurve
+from validators.schemas.instruments import Instruments
 
 MINUTE = candles_model("1")
 START = datetime(2024, 2, 29, 7, 59, tzinfo=UTC)
@@ -144,6 +148,63 @@ def test_two_instruments_may_share_a_time():
     both = pl.concat([candles(GOOD), candles(GOOD).with_columns(instrument=pl.lit("ETH-29MAR24"))])
 
     check(both, MINUTE)
+
+
+def trades(*keys):
+    """Rows of time in minutes, instrument and trade_seq."""
+    frame = pl.DataFrame(keys, schema=["minute", "instrument", "trade_seq"], orient="row")
+    time = START + pl.duration(minutes="minute")
+    return frame.select(time.alias("timestamp"), "instrument", "trade_seq")
+
+
+TRADE = ("timestamp", "instrument", "trade_seq")
+
+
+def test_three_trades_of_one_millisecond_differ_by_their_sequence():
+    frame = trades((0, "A", 7), (0, "A", 8), (0, "A", 10), (0, "B", 3), (1, "A", 1))
+
+    check_key(frame, TRADE)
+    with pytest.raises(ContractError, match=r"2 rows do not .* by timestamp, instrument;"):
+        check_key(frame, TRADE[:2])
+
+
+@pytest.mark.parametrize(
+    "second", [(0, "A", 7), (0, "A", 6), (-1, "A", 8), (-1, "B", 8), (0, None, 8), (0, "A", None)]
+)
+def test_a_key_that_stays_falls_or_lacks_a_part_is_refused(second):
+    with pytest.raises(
+        ContractError, match=r"1 rows do not .* by timestamp, instrument, trade_seq"
+    ):
+        check_key(trades((0, "A", 7), second), TRADE)
+
+
+def test_an_empty_frame_has_no_row_out_of_order():
+    check_key(trades((0, "A", 7)).clear(), TRADE)
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        (MINUTE, ("timestamp", "instrument")),
+        (FuturesBasis, ("instrument", "timestamp")),
+        (FuturesCurve, ("timestamp", "underlying", "maturity_days")),
+        (Instruments, ("instrument_id", "valid_from")),
+    ],
+)
+def test_a_dataset_states_its_key_where_it_is_another_than_time_and_instrument(model, key):
+    assert key_of(model) == key
+
+
+def test_a_frame_is_held_to_the_key_of_its_own_dataset():
+    point = {"timestamp": START, "underlying": "BTC", "carry": 0.05, "shorter": "a", "longer": "b"}
+    frame = pl.DataFrame(
+        [point | {"maturity_days": days, "status": "ok"} for days in (7.0, 30.0)],
+        schema_overrides=TYPES,
+    ).select(*FuturesCurve.to_schema().columns)
+
+    check(frame, FuturesCurve)
+    with pytest.raises(ContractError, match="by timestamp, underlying, maturity_days"):
+        check(frame.reverse(), FuturesCurve)
 
 
 def test_funding_is_of_perpetuals_and_on_the_hour():

@@ -10,7 +10,8 @@ import pytest
 from validators.contract import check, split
 from validators.outages import load_outages
 from validators.quality import find_faults, find_gaps, find_outliers
-from validators.schemas import FundingRates, candles_model
+from validators.schemas.candles import candles_model
+from validators.schemas.funding_rates import FundingRates
 from validators.ticks import load_tick_sizes
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data"

@@ -3,34 +3,10 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from validators.schemas import RESOLUTIONS, Candles, FundingRates, candles_model, is_on_grid
-
-
-@pytest.mark.parametrize("model", [Candles, FundingRates, candles_model("1D")])
-def test_every_number_has_a_unit(model):
-    unitless = [
-        name
-        for name, column in model.to_schema().columns.items()
-        if column.dtype.type.is_numeric() and not (column.metadata or {}).get("unit")
-    ]
-
-    assert unitless == []
-
-
-def test_a_candle_has_the_columns_everybody_expects_in_their_order():
-    expected = ["timestamp", "instrument", "open", "high", "low", "close", "volume", "cost"]
-
-    assert list(Candles.to_schema().columns) == expected
-
-
-def test_a_resolution_has_one_model():
-    assert candles_model("60") is candles_model("60")
+from validators.resolutions import RESOLUTIONS, is_on_grid
 
 
 def test_deribit_has_twelve_resolutions():
-    with pytest.raises(KeyError):
-        candles_model("240")
-
     assert ",".join(RESOLUTIONS) == "1,3,5,10,15,30,60,120,180,360,720,1D"
 
 

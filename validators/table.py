@@ -1,0 +1,71 @@
+"""What a model says of its dataset beside the columns: its table, and its key.
+
+Both stand in the ``Config`` of the model; `contract.key_of` reads the key::
+
+    class Config:
+        metadata = declared(key=("timestamp", "underlying"), table=TableFacts(...))
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pandera.polars import DataFrameModel
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of a table beside its primary key."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFacts:
+    """The table a dataset has in the database.
+
+    Attributes
+    ----------
+    name : str
+        The word of the dataset.
+    about : str
+        What the table holds, in one line.
+    schema : str
+        `public` for hypertables, `reference` for all others.
+    key : tuple of str
+        The primary key, in its order.
+    chunk : str, optional
+        How long a chunk of a hypertable is, as ``90 days``; None for a plain table.
+    columns : tuple of str, optional
+        The columns the table has, in its order; None where it has all of the dataset.
+    indexes : tuple of Index
+        What is indexed beside the key.
+    """
+
+    name: str
+    about: str
+    schema: Literal["public", "reference"] = "reference"
+    key: tuple[str, ...] = ("instrument", "timestamp")
+    chunk: str | None = None
+    columns: tuple[str, ...] | None = None
+    indexes: tuple[Index, ...] = ()
+
+
+def declared(
+    *, table: TableFacts | None = None, key: tuple[str, ...] | None = None
+) -> dict[str, Any]:
+    """Return what a model's ``Config`` says of its dataset, as `metadata`; None says nothing."""
+    said = {"table": table, "key": key}
+    return {word: each for word, each in said.items() if each is not None}
+
+
+def facts_of(model: type[DataFrameModel]) -> TableFacts | None:
+    """Return the table of a dataset; None where it has none."""
+    facts: TableFacts | None = metadata_of(model).get("table")
+    return facts
+
+
+def metadata_of(model: type[DataFrameModel]) -> dict[str, Any]:
+    """Return what a model's ``Config``, or the nearest one it inherits, says of the dataset."""
+    config = model.__config__  # with what is inherited, which `Config` itself lacks
+    return (config.metadata if config else None) or {}
