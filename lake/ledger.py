@@ -1,13 +1,20 @@
-"""What is known of each partition: what was asked, what came, what is missing and why."""
+"""What is known of each partition: what was asked, what it is made from, what is missing and why.
+
+Whatever is published has a ledger line, and the line says what it was made from: a clean partition
+from raw segments, a derived one from the content of others, by a step in a version.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from lake.errors import CorruptFileError, LakeFormatError
-from lake.paths import FORMAT, Lake, Partition
+from lake.partition import Partition
+from lake.paths import FORMAT, Lake, Top
+from lake.span import Span
 from lake.write import publish_bytes
 
 Reason = Literal[
@@ -28,13 +35,6 @@ SETTLED: frozenset[str] = frozenset(
 )
 
 
-class Span(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """Half-open interval ``[start_ms, end_ms)`` of Unix milliseconds."""
-
-    start_ms: int
-    end_ms: int
-
-
 class Reading(msgspec.Struct, frozen=True, array_like=True):
     """Rows ``[start_ms, end_ms)`` that may still be revised, and when they were last read."""
 
@@ -52,6 +52,7 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
     seen: int = 0  # answers that show the hole between rows they did send
     retry_at_ms: int | None = None  # when asking again can settle it; None: at once
     source: str | None = None  # of a documented outage
+    rows: int = 0  # how many are missing, where no grid says it
 
     @property
     def is_settled(self) -> bool:
@@ -59,8 +60,22 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.reason in SETTLED
 
 
+class Input(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """The content of one partition something was computed from."""
+
+    dataset: str
+    part: str
+    period: str
+    checksum: str
+
+    @property
+    def partition(self) -> Partition:
+        """The partition whose content it was."""
+        return Partition(self.dataset, self.part, self.period)
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """The ledger of one partition; derived from raw, so that it can be rebuilt at any time."""
+    """The ledger of one partition; it can be made again at any time from what it names."""
 
     format: int = FORMAT
     wanted: tuple[Span, ...] = ()
@@ -74,18 +89,30 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[Gap, ...] = ()
     provisional: tuple[Reading, ...] = ()  # read so soon after their close that they may move
     segments: tuple[str, ...] = ()  # the raw files all this was derived from
+    inputs: tuple[Input, ...] | None = None  # what it was computed from; None: it comes from raw
+    version: int = 0  # of the step that computed it; 0: wanted, and not computed yet
+    terms: str = ""  # digest of what the step was told besides its inputs
+    options: dict[str, float] = {}  # what of that the user chose
 
     @property
     def is_complete(self) -> bool:
         """Whether every wanted row is held or settled as not to be had."""
         return all(gap.is_settled for gap in self.gaps)
 
+    @property
+    def top(self) -> Top:
+        """Where the published file lies."""
+        return "clean" if self.inputs is None else "derived"
+
     def gap_rows(self, step_ms: int) -> dict[str, int]:
-        """Return the number of missing rows by reason, for a grid of `step_ms`."""
+        """Return the number of missing rows by reason, for a grid of `step_ms` or as counted."""
         counts: Counter[str] = Counter()
         for gap in self.gaps:
-            counts[gap.reason] += (gap.end_ms - gap.start_ms) // step_ms
+            counts[gap.reason] += gap.rows or (gap.end_ms - gap.start_ms) // step_ms
         return dict(counts)
+
+
+_decode = msgspec.json.Decoder(Record).decode
 
 
 def read_record(lake: Lake, partition: Partition) -> Record | None:
@@ -104,14 +131,27 @@ def read_record(lake: Lake, partition: Partition) -> Record | None:
     except FileNotFoundError:
         return None
     try:
-        found = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-        version = msgspec.json.decode(found.get("format", b"0"), type=int)
-        if version > FORMAT:
-            message = f"{path} has format {version}; this version reads up to {FORMAT}: upgrade it"
-            raise LakeFormatError(message)
-        return msgspec.json.decode(data, type=Record)
+        record = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        _check_format(path, _format_of(data))  # a newer format may well be unreadable
         raise CorruptFileError(path, error) from error
+    _check_format(path, record.format)
+    return record
+
+
+def _check_format(path: Path, version: int) -> None:
+    if version > FORMAT:
+        message = f"{path} has format {version}; this version reads up to {FORMAT}: upgrade it"
+        raise LakeFormatError(message)
+
+
+def _format_of(data: bytes) -> int:
+    """Return the format a ledger says it has, 0 where it says none that can be read."""
+    try:
+        found = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        return msgspec.json.decode(found.get("format", b"0"), type=int)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
 
 
 def write_record(lake: Lake, partition: Partition, record: Record) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from lake.errors import PartitionBusyError
-from lake.paths import Lake, Partition
+from lake.partition import Partition
+from lake.paths import Lake
 from lake.write import disk_errors
 
 POLL_SECONDS = 0.2
@@ -26,12 +27,19 @@ def locked(lake: Lake, partitions: Iterable[Partition], *, wait: bool = False) -
     """
     with ExitStack() as held:
         for partition in sorted(partitions):
-            held.enter_context(_locked(lake.lock(partition), str(partition), wait=wait))
+            held.enter_context(locked_file(lake.lock(partition), str(partition), wait=wait))
         yield
 
 
 @contextmanager
-def _locked(path: Path, name: str, *, wait: bool) -> Iterator[None]:
+def locked_file(path: Path, name: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold one lock; `name` is what a message calls it.
+
+    Raises
+    ------
+    PartitionBusyError
+        As `locked`.
+    """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")

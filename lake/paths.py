@@ -1,28 +1,23 @@
 """Where every file of a lake lies."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from lake.errors import LakeFormatError, NotWritableError
+from lake.partition import Partition
+from lake.span import is_period
 from lake.write import publish_bytes
 
-FORMAT = 1  # raised when an older version could misread what this one writes
+FORMAT = 2  # raised when an older version could misread what this one writes
 MARKER = "lake.json"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Partition:
-    """One dataset, instrument and year: the unit that is locked, folded and published."""
-
-    dataset: str
-    instrument: str
-    year: int
-
-    def __str__(self) -> str:
-        """Return the words a message names the partition with."""
-        return f"{self.dataset} {self.instrument} {self.year}"
+Top = Literal["clean", "derived"]
+"""What is made from raw is clean, what is computed from published data is derived."""
+SET_ASIDE = "files"  # below quarantine: corrupt files that were moved away
+TOPS: tuple[Top, ...] = get_args(Top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +26,37 @@ class Lake:
 
     root: Path
 
-    def clean_folder(self, dataset: str) -> Path:
+    def folder(self, top: Top, dataset: str) -> Path:
         """Return the folder that holds the published Parquet of a dataset."""
-        return self.root / "clean" / dataset
+        return self.root.joinpath(top, dataset)
+
+    def published(self, top: Top, partition: Partition) -> Path:
+        """Return the one published file of a partition."""
+        return self._below(top, partition, "parquet")
 
     def clean(self, partition: Partition) -> Path:
-        """Return the one published file of a partition."""
-        return (
-            self.clean_folder(partition.dataset)
-            / partition.instrument
-            / f"{partition.year}.parquet"
-        )
+        """Return the published file of a partition that is made from raw."""
+        return self.published("clean", partition)
 
-    def derived(self, dataset: str, part: str, month: str) -> Path:
-        """Return the file of a month (``2024-05``) of a derived dataset."""
-        return self.root / "derived" / dataset / part / f"{month}.parquet"
+    def derived(self, partition: Partition) -> Path:
+        """Return the published file of a partition that is computed."""
+        return self.published("derived", partition)
 
-    def derived_files(self, dataset: str) -> list[Path]:
-        """Return the files of a derived dataset, sorted."""
-        return sorted((self.root / "derived" / dataset).glob("*/*.parquet"))
+    def files(self, dataset: str) -> list[Path]:
+        """Return the published files of a dataset, sorted, whoever vouches for them."""
+        return [
+            self.root.joinpath(top, dataset, part, name)
+            for top in TOPS
+            for _, part, name in self._below_top(top, dataset, ".parquet")
+        ]
 
     def quarantine(self, partition: Partition) -> Path:
         """Return the file of rows that failed their contract."""
-        folder = self.root / "quarantine" / partition.dataset
-        return folder / partition.instrument / f"{partition.year}.parquet"
+        return self._below("quarantine", partition, "parquet")
 
     def ledger(self, partition: Partition) -> Path:
         """Return the ledger file of a partition."""
-        folder = self.root / "ledger" / partition.dataset
-        return folder / partition.instrument / f"{partition.year}.json"
-
-    def files(self, partition: Partition) -> tuple[Path, Path, Path]:
-        """Return all a fold publishes of a partition: clean, quarantine, ledger."""
-        return self.clean(partition), self.quarantine(partition), self.ledger(partition)
+        return self._below("ledger", partition, "json")
 
     def lock(self, partition: Partition) -> Path:
         """Return the lock file of a partition."""
@@ -71,19 +64,43 @@ class Lake:
 
     def raw(self, method: str, **keys: object) -> Path:
         """Return the folder of raw segments of one method, e.g. ``instrument=…/year=…``."""
-        folder = self.root / "raw" / method
-        return folder.joinpath(*(f"{key}={value}" for key, value in keys.items()))
+        return self.root.joinpath("raw", method, *(f"{key}={keys[key]}" for key in keys))
 
     def partitions(self, dataset: str | None = None) -> Iterator[Partition]:
         """Yield every partition the ledger knows, sorted."""
-        for path in sorted((self.root / "ledger").glob(f"{dataset or '*'}/*/*.json")):
-            if path.stem.isdecimal():
-                yield Partition(path.parts[-3], path.parts[-2], int(path.stem))
+        for held, part, name in self._below_top("ledger", dataset, ".json"):
+            if is_period(period := name.removesuffix(".json")):
+                yield Partition(held, part, period)
 
     def datasets(self) -> list[str]:
-        """Return the names of the published datasets that hold at least one file."""
-        names = {path.parts[-3] for path in (self.root / "clean").glob("*/*/*.parquet")}
-        return sorted(names)
+        """Return the names of the datasets that have at least one published file."""
+        held = (self._below_top(top, None, ".parquet") for top in TOPS)
+        return sorted({dataset for each in held for dataset, _, _ in each})
+
+    def _below(self, top: str, one: Partition, ending: str) -> Path:
+        return self.root.joinpath(top, one.dataset, one.part, f"{one.period}.{ending}")
+
+    def _below_top(
+        self, top: str, dataset: str | None, ending: str
+    ) -> Iterator[tuple[str, str, str]]:
+        """Yield dataset, part and name of the files with some ending, sorted.
+
+        By names alone: to make a path of each takes longer than to read a ledger.
+        """
+        folder = f"{self.root}/{top}"
+        for held in [dataset] if dataset else _names(folder):
+            for part in _names(f"{folder}/{held}"):
+                for name in _names(f"{folder}/{held}/{part}"):
+                    if name.endswith(ending):
+                        yield held, part, name
+
+
+def _names(folder: str) -> list[str]:
+    """Return what is in a folder, sorted; nothing where there is none."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208  (names, not paths)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def open_lake(root: Path, *, create: bool = False) -> Lake:
@@ -98,21 +115,38 @@ def open_lake(root: Path, *, create: bool = False) -> Lake:
     """
     marker = root / MARKER
     if marker.exists():
-        _check_format(marker)
+        format_of(Lake(root))
     elif create:
-        _make(root, marker)
+        _make(root)
     return Lake(root)
 
 
-def _make(root: Path, marker: Path) -> None:
+def write_format(lake: Lake) -> None:
+    """Say that the lake is of this version's format."""
+    publish_bytes(json.dumps({"format": FORMAT}).encode() + b"\n", lake.root / MARKER)
+
+
+def format_of(lake: Lake) -> int:
+    """Return the number of the lake's format; that of a lake not made yet is this version's.
+
+    Raises
+    ------
+    LakeFormatError
+        If a newer version wrote the lake.
+    """
+    marker = lake.root / MARKER
+    return _read_format(marker) if marker.exists() else FORMAT
+
+
+def _make(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NotWritableError(root, error) from error
-    publish_bytes(json.dumps({"format": FORMAT}).encode() + b"\n", marker)
+    write_format(Lake(root))
 
 
-def _check_format(marker: Path) -> None:
+def _read_format(marker: Path) -> int:
     try:
         found = int(json.loads(marker.read_bytes())["format"])
     except (ValueError, KeyError, TypeError) as error:
@@ -124,3 +158,4 @@ def _check_format(marker: Path) -> None:
             f"this one reads up to format {FORMAT}: upgrade it"
         )
         raise LakeFormatError(message)
+    return found

@@ -1,7 +1,9 @@
 """Stage what the exchange sent, byte for byte, before anything is made of it."""
 
+import os
 import secrets
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -15,7 +17,8 @@ from lake.write import publish_batches, publish_table
 SEGMENT_ZSTD_LEVEL = 6  # 13.7 bytes a candle against 14.9 at level 3, for 0.5 µs a candle more
 MERGE_FROM = 8  # small segments in a folder
 SMALL_BYTES = 1_000_000  # a page of 5,000 candles takes 75,000
-BATCH_ATTEMPTS = 8  # about 2.5 MB of bodies
+BATCH_ATTEMPTS = 8  # about 2.5 MB of bodies, written at once
+READ_ATTEMPTS = 2  # and read at once
 
 _TIME = pa.timestamp("us", tz="UTC")
 SCHEMA = pa.schema(
@@ -65,8 +68,24 @@ def stage(attempts: Sequence[Attempt], folder: Path) -> Path:
 
 
 def segments(folder: Path) -> tuple[str, ...]:
-    """Return the names of the segments in `folder`, oldest first."""
-    return tuple(sorted(path.name for path in folder.glob("*.parquet")))
+    """Return the segments in `folder` and below it by their names inside it, oldest first.
+
+    Those of one folder are in order of time; folders below it are named so that they sort by it.
+    """
+    return tuple(sorted(_segments(folder, "")))
+
+
+def _segments(folder: Path, inside: str) -> Iterator[str]:
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    with entries:
+        for entry in entries:
+            if entry.name.endswith(".parquet"):
+                yield inside + entry.name
+            elif entry.is_dir():
+                yield from _segments(folder / entry.name, f"{inside}{entry.name}/")
 
 
 def read(folder: Path) -> pa.Table:
@@ -86,7 +105,23 @@ def read(folder: Path) -> pa.Table:
     table = pa.concat_tables(tables)
     table = table.sort_by([("fetched_at", "ascending"), ("attempt_id", "ascending")])
     ids = table["attempt_id"].to_pylist()
-    return table.take([i for i, name in enumerate(ids) if i == 0 or name != ids[i - 1]])
+    first = [i for i, name in enumerate(ids) if i == 0 or name != ids[i - 1]]
+    return table if len(first) == len(ids) else table.take(first)
+
+
+def last_heard_us(folder: Path) -> int | None:
+    """Return the exchange's clock when it last answered an attempt staged in `folder`.
+
+    None where it never told it.
+
+    Raises
+    ------
+    CorruptFileError
+        If a segment cannot be read.
+    """
+    tables = (_read_segment(folder / name, ["us_out"]) for name in segments(folder))
+    heard = (pc.max(table["us_out"]).as_py() for table in tables)
+    return max((us for us in heard if us is not None), default=None)
 
 
 def bodies(folder: Path, outcome: str | None = None) -> Iterator[tuple[str, bytes]]:
@@ -99,8 +134,9 @@ def bodies(folder: Path, outcome: str | None = None) -> Iterator[tuple[str, byte
     CorruptFileError
         If a segment cannot be read.
     """
-    for batch in _batches(folder, segments(folder), ["attempt_id", "body", "outcome"]):
-        columns = [batch[name].to_pylist() for name in ("attempt_id", "body", "outcome")]
+    names = ["attempt_id", "body", "outcome"]
+    for batch in _batches(folder, segments(folder), names, READ_ATTEMPTS):
+        columns = [batch[name].to_pylist() for name in names]
         for name, body, ended in zip(*columns, strict=True):
             if body is not None and outcome in (None, ended):
                 yield name, body
@@ -141,13 +177,18 @@ def latest(folder: Path, outcome: str) -> tuple[int | None, bytes] | None:
 
 
 def merge(folder: Path, *, at_least: int = MERGE_FROM) -> None:
-    """Merge the small segments of `folder` into one, keeping every attempt.
+    """Merge the small segments of `folder`, and of each folder below it, keeping every attempt.
 
     It may run while others stage in the folder. A kill between its two steps leaves attempts in
     two segments; they are counted once.
     """
-    small = [name for name in segments(folder) if (folder / name).stat().st_size < SMALL_BYTES]
-    if len(small) < max(at_least, 2):
+    for inside, names in groupby(segments(folder), key=lambda name: name.rpartition("/")[0]):
+        _merge(folder / inside, [name.rpartition("/")[2] for name in names], max(at_least, 2))
+
+
+def _merge(folder: Path, names: Sequence[str], at_least: int) -> None:
+    small = [name for name in names if (folder / name).stat().st_size < SMALL_BYTES]
+    if len(small) < at_least:
         return
     first = int(small[0].partition("-")[0])
     publish_batches(
@@ -161,18 +202,21 @@ def merge(folder: Path, *, at_least: int = MERGE_FROM) -> None:
 
 
 def _batches(
-    folder: Path, names: Sequence[str], columns: Sequence[str]
+    folder: Path, names: Sequence[str], columns: Sequence[str], size: int = BATCH_ATTEMPTS
 ) -> Iterator[pa.RecordBatch]:
     """Yield the attempts of some segments in batches, none twice."""
     seen: set[str] = set()
     for name in names:
         try:
-            with pq.ParquetFile(folder / name, page_checksum_verification=True) as file:
-                for batch in file.iter_batches(
-                    BATCH_ATTEMPTS, columns=list(columns), use_threads=False
-                ):
+            with pq.ParquetFile(
+                folder / name, page_checksum_verification=True, pre_buffer=False
+            ) as file:
+                for batch in file.iter_batches(size, columns=list(columns), use_threads=False):
                     ids = batch["attempt_id"].to_pylist()
-                    yield batch.filter(pa.array([one not in seen for one in ids]))
+                    if seen.isdisjoint(ids):
+                        yield batch  # as almost always; a filter copies the bodies
+                    else:
+                        yield batch.filter(pa.array([one not in seen for one in ids]))
                     seen.update(ids)
         except (pa.ArrowInvalid, OSError) as error:
             raise CorruptFileError(folder / name, error) from error

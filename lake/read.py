@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.errors import CorruptFileError
-from lake.paths import Lake, Partition
+from lake.paths import Lake
 
 
-def scan(lake: Lake, dataset: str, instrument: str = "*") -> pl.LazyFrame:
+def scan(lake: Lake, dataset: str, part: str = "*") -> pl.LazyFrame:
     """Return the published rows of a dataset, lazily; no file means no rows and no columns.
 
     Raises
@@ -20,7 +20,7 @@ def scan(lake: Lake, dataset: str, instrument: str = "*") -> pl.LazyFrame:
     CorruptFileError
         If a file is not readable Parquet.
     """
-    paths = sorted(lake.clean_folder(dataset).glob(f"{instrument}/*.parquet"))
+    paths = [path for path in lake.files(dataset) if part in {"*", path.parent.name}]
     for path in paths:
         check_footer(path)
     if not paths:
@@ -68,9 +68,9 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         raise CorruptFileError(path, error) from error
 
 
-def held_instruments(lake: Lake, dataset: str) -> list[str]:
-    """Return the instruments that have at least one published file in a dataset."""
-    return sorted({path.parent.name for path in lake.clean_folder(dataset).glob("*/*.parquet")})
+def held_parts(lake: Lake, dataset: str) -> list[str]:
+    """Return the parts of a dataset that have at least one published file."""
+    return sorted({path.parent.name for path in lake.files(dataset)})
 
 
 def checksum(table: pa.Table) -> str:
@@ -80,27 +80,23 @@ def checksum(table: pa.Table) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     for name in table.column_names:
-        column = table[name].combine_chunks()
+        column = table[name]
         digest.update(f"{name}:{column.type}:{column.null_count}:{len(column)};".encode())
         if column.null_count:
-            digest.update(column.is_null().to_numpy(zero_copy_only=False).tobytes())
+            digest.update(column.is_null().to_numpy().tobytes())
         if pa.types.is_string(column.type):
             _digest_strings(digest, column)
         else:
-            zero = pa.scalar(0).cast(column.type)
-            digest.update(column.fill_null(zero).to_numpy(zero_copy_only=False).tobytes())
+            if column.null_count:
+                column = column.fill_null(pa.scalar(0).cast(column.type))
+            digest.update(column.to_numpy().view("uint8"))
     return digest.hexdigest()
 
 
-def _digest_strings(digest: "hashlib.blake2b", column: pa.Array) -> None:
+def _digest_strings(digest: "hashlib.blake2b", column: pa.ChunkedArray) -> None:
     """Hash a string column by its distinct values and their codes: constant columns are cheap."""
-    encoded = column.dictionary_encode()
-    for text in encoded.dictionary.to_pylist():
+    encoded = column.dictionary_encode().chunks  # all with the distinct values of the whole column
+    for text in encoded[0].dictionary.to_pylist() if encoded else ():
         digest.update(f"{len(text)}:{text}".encode())
-    digest.update(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).tobytes())
-
-
-def partition_checksum(lake: Lake, partition: Partition) -> str | None:
-    """Return the content checksum of a partition's published file, None where there is none."""
-    path = lake.clean(partition)
-    return checksum(read_table(path)) if path.exists() else None
+    for chunk in encoded:
+        digest.update(chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).tobytes())

@@ -1,13 +1,13 @@
 """Read every file of a lake and hold it against the ledger; set aside what is corrupt."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lake.errors import CorruptFileError, LakeFormatError
-from lake.ledger import read_record
-from lake.paths import Lake, Partition
-from lake.read import partition_checksum, read_table
+from lake.ledger import Record, read_record
+from lake.paths import SET_ASIDE, Lake
+from lake.read import checksum, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,48 +19,61 @@ class Fault:
     is_corrupt: bool
 
 
-def verify(lake: Lake) -> Iterator[Fault]:
-    """Yield what is wrong with the lake's files, reading every byte of them."""
-    yield from _unreadable(lake)
-    known = list(lake.partitions())
-    for partition in known:
-        yield from _against_ledger(lake, partition)
-    vouched = {lake.clean(partition) for partition in known}
-    for path in sorted((lake.root / "clean").glob("**/*.parquet")):
-        if path not in vouched:
-            yield Fault(path, f"{path}: no ledger vouches for it; run `replay`", is_corrupt=False)
+def verify(lake: Lake, dataset: str | None = None) -> Iterator[Fault]:
+    """Yield what is wrong with the files of a lake, or of one dataset, reading every byte of them.
+
+    Raw is of no dataset: it is read where all of the lake is.
+    """
+    if dataset is None:
+        yield from _unreadable((lake.root / "raw").glob("**/*.parquet"))
+    yield from _unreadable((lake.root / "quarantine").glob(f"{dataset or '*'}/*/*.parquet"))
+    vouched: set[Path] = set()
+    for partition in lake.partitions(dataset):
+        try:
+            record = read_record(lake, partition) or Record()
+        except (CorruptFileError, LakeFormatError) as error:
+            is_corrupt = isinstance(error, CorruptFileError)
+            yield Fault(lake.ledger(partition), str(error), is_corrupt=is_corrupt)
+            vouched |= {lake.clean(partition), lake.derived(partition)}
+            continue
+        path = lake.published(record.top, partition)
+        vouched.add(path)
+        yield from _against_record(path, record)
+    for name in [dataset] if dataset else lake.datasets():
+        yield from _strays(lake, name, vouched)
 
 
 def set_aside(lake: Lake, fault: Fault) -> Path:
     """Move a corrupt file under ``quarantine/files`` and return where it lies now."""
-    target = lake.root / "quarantine" / "files" / fault.path.relative_to(lake.root)
+    target = lake.root / "quarantine" / SET_ASIDE / fault.path.relative_to(lake.root)
     target = target.with_name(target.name + ".corrupt")
     target.parent.mkdir(parents=True, exist_ok=True)
     return fault.path.replace(target)
 
 
-def _unreadable(lake: Lake) -> Iterator[Fault]:
-    for top in ("raw", "quarantine", "derived"):
-        for path in sorted((lake.root / top).glob("**/*.parquet")):
-            try:
-                read_table(path)
-            except CorruptFileError as error:
-                yield Fault(path, str(error), is_corrupt=True)
+def _unreadable(paths: Iterable[Path]) -> Iterator[Fault]:
+    for path in sorted(paths):
+        try:
+            read_table(path)
+        except CorruptFileError as error:
+            yield Fault(path, str(error), is_corrupt=True)
 
 
-def _against_ledger(lake: Lake, partition: Partition) -> Iterator[Fault]:
-    ledger, clean = lake.ledger(partition), lake.clean(partition)
+def _against_record(path: Path, record: Record) -> Iterator[Fault]:
+    """Yield what is wrong with a published file by the ledger line that vouches for it."""
     try:
-        record = read_record(lake, partition)
-    except (CorruptFileError, LakeFormatError) as error:
-        yield Fault(ledger, str(error), is_corrupt=isinstance(error, CorruptFileError))
-        return
-    try:
-        found = partition_checksum(lake, partition)
+        found = checksum(read_table(path)) if path.exists() else None
     except CorruptFileError as error:
-        yield Fault(clean, str(error), is_corrupt=True)
+        yield Fault(path, str(error), is_corrupt=True)
         return
-    expected = record.checksum if record else None
-    if found != expected:
-        reason = f"{clean}: content checksum {found}, and the ledger says {expected}; run `replay`"
-        yield Fault(clean, reason, is_corrupt=False)
+    if found != record.checksum:
+        reason = f"content checksum {found}, and the ledger says {record.checksum}"
+        yield Fault(path, f"{path}: {reason}; run `replay`", is_corrupt=False)
+
+
+def _strays(lake: Lake, dataset: str, vouched: Collection[Path]) -> Iterator[Fault]:
+    for path in lake.files(dataset):
+        if path not in vouched:
+            reason = f"{path}: no ledger vouches for it; run `replay`"
+            yield Fault(path, reason, is_corrupt=False)
+            yield from _unreadable([path])

@@ -4,12 +4,13 @@ import contextlib
 import io
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from lake.errors import QueryError
-from lake.paths import Lake
+from lake.paths import SET_ASIDE, Lake
 from lake.read import check_footer
 from lake.write import publish_bytes
 
@@ -19,7 +20,7 @@ _EXPLAIN = re.compile(
 )
 
 
-def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+def open_views(lake: Lake) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB with a view of every dataset, and the views of ``sql/views``.
 
     Raises
@@ -30,14 +31,14 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("LOAD icu")
     connection.execute("SET TimeZone = 'UTC'")
-    for name in lake.datasets():
-        _create(connection, name, lake.clean_folder(name))
-    for folder in sorted((lake.root / "derived").glob("*")):
-        _create(connection, folder.name, folder)
-    for folder in sorted((lake.root / "quarantine").glob("[!f]*")):
-        _create(connection, f"quarantine_{folder.name}", folder)
+    held = lake.datasets()
+    for name in held:
+        _create(connection, name, lake.files(name))
+    for folder in sorted((lake.root / "quarantine").glob("*")):
+        if folder.name != SET_ASIDE:
+            _create(connection, f"quarantine_{folder.name}", sorted(folder.glob("*/*.parquet")))
     for path in sorted(VIEWS.glob("*.sql")):
-        _create_derived(connection, path.read_text(encoding="utf-8"), set(lake.datasets()))
+        _create_derived(connection, path.read_text(encoding="utf-8"), set(held))
     return connection
 
 
@@ -86,7 +87,7 @@ def write(answer: duckdb.DuckDBPyRelation, form: str, out: Path | None) -> None:
 
 def converse(lake: Lake) -> None:
     """Read queries from the terminal until it ends, and show their answers."""
-    connection = connect(lake)
+    connection = open_views(lake)
     names = [
         name
         for (name,) in connection.sql(
@@ -143,8 +144,7 @@ def _check_reads(kind: duckdb.StatementType, sql: str) -> None:
         raise QueryError(message)
 
 
-def _create(connection: duckdb.DuckDBPyConnection, name: str, folder: Path) -> None:
-    files = sorted(folder.glob("*/*.parquet"))
+def _create(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
     for path in files:
         check_footer(path)
     if files:

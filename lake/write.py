@@ -26,15 +26,18 @@ def publish_bytes(data: bytes, path: Path) -> None:
 def publish_table(table: pa.Table, path: Path, *, level: int = ZSTD_LEVEL) -> None:
     """Write `table` to Parquet at `path` atomically and durably.
 
-    The bytes are a function of the table's content alone: rows in one chunk, fixed row groups and
-    fixed encodings (floats byte-stream-split, timestamps delta-packed, strings by dictionary).
+    The bytes are a function of the table's content alone: fixed row groups, each of rows in one
+    chunk, and fixed encodings (floats byte-stream-split, timestamps delta-packed, strings by
+    dictionary).
     """
-    whole = table.combine_chunks()
-    options = _options(whole.schema, level)
-    _publish(
-        path,
-        lambda file: pq.write_table(whole, file, row_group_size=ROW_GROUP_ROWS, **options),
-    )
+
+    def write(file: BinaryIO) -> None:
+        with pq.ParquetWriter(file, table.schema, **_options(table.schema, level)) as writer:
+            for start in range(0, max(table.num_rows, 1), ROW_GROUP_ROWS):
+                group = table.slice(start, ROW_GROUP_ROWS)
+                writer.write_table(group.combine_chunks(), ROW_GROUP_ROWS)
+
+    _publish(path, write)
 
 
 def publish_batches(

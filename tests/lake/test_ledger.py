@@ -7,20 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.errors import CorruptFileError, LakeError, LakeFormatError
-from lake.ledger import (
-    SETTLED,
-    Gap,
-    Reading,
-    Reason,
-    Record,
-    Span,
-    read_record,
-    records,
-    write_record,
-)
-from lake.paths import FORMAT, Lake, Partition
+from lake.ledger import SETTLED, Gap, Reading, Reason, Record, read_record, records, write_record
+from lake.partition import Partition
+from lake.paths import FORMAT, Lake
+from lake.span import Span
 
-PARTITION = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", 2024)
+PARTITION = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", "2024")
 moments = st.integers(-(2**53), 2**53)
 maybe = st.none() | moments
 counts = st.integers(0, 2**53)

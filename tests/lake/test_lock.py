@@ -9,16 +9,18 @@ import pytest
 
 from lake.errors import PartitionBusyError
 from lake.lock import locked
-from lake.paths import Lake, Partition
+from lake.partition import Partition
+from lake.paths import Lake
 
 ROOT = Path(__file__).parents[2]
-YEARS = [Partition("perpetuals_ohlcv", "BTC-PERPETUAL", year) for year in (2023, 2024)]
+YEARS = [Partition("perpetuals_ohlcv", "BTC-PERPETUAL", year) for year in ("2023", "2024")]
 HOLD = """
 import sys, time
 from pathlib import Path
 from lake.lock import locked
-from lake.paths import Lake, Partition
-with locked(Lake(Path(sys.argv[1])), [Partition("perpetuals_ohlcv", "BTC-PERPETUAL", 2024)]):
+from lake.paths import Lake
+from lake.partition import Partition
+with locked(Lake(Path(sys.argv[1])), [Partition("perpetuals_ohlcv", "BTC-PERPETUAL", "2024")]):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
 """

@@ -4,9 +4,10 @@ import pytest
 
 from lake.errors import LakeFormatError, NotWritableError
 from lake.ledger import Record, write_record
-from lake.paths import FORMAT, MARKER, Lake, Partition, open_lake
+from lake.partition import Partition
+from lake.paths import FORMAT, MARKER, Lake, open_lake
 
-PARTITION = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", 2024)
+PARTITION = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", "2024")
 
 
 def test_every_file_of_a_partition_has_its_place(tmp_path):
@@ -75,7 +76,7 @@ def test_a_root_that_is_a_file_is_not_writable(tmp_path):
 
 def test_partitions_come_sorted_and_strangers_are_passed_over(tmp_path):
     lake = Lake(tmp_path)
-    years = [Partition("b", "x", 2024), Partition("a", "y", 2023), Partition("a", "y", 2022)]
+    years = [Partition("b", "x", "2024"), Partition("a", "y", "2023"), Partition("a", "y", "2022")]
     for one in years:
         write_record(lake, one, Record())
     (tmp_path / "ledger/a/y/notes.json").write_text("{}")
@@ -86,3 +87,18 @@ def test_partitions_come_sorted_and_strangers_are_passed_over(tmp_path):
 
 def test_a_partition_is_named_by_its_three_words():
     assert str(PARTITION) == "perpetuals_ohlcv BTC-PERPETUAL 2024"
+
+
+def test_partitions_of_any_period_are_listed(tmp_path):
+    lake = Lake(tmp_path)
+    periods = ("2024", "2024-05", "2024-05-17", "all")
+    mixed = [Partition("option_trades", "BTC", period) for period in periods]
+    for one in mixed:
+        write_record(lake, one, Record())
+
+    assert sorted(lake.partitions("option_trades")) == mixed
+
+
+def test_a_partition_has_a_period_of_the_calendar():
+    with pytest.raises(ValueError, match="'2024-13' is no period"):
+        Partition("option_trades", "BTC", "2024-13")

@@ -6,19 +6,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lake.errors import CorruptFileError
-from lake.paths import Lake, Partition
+from lake.partition import Partition
+from lake.paths import Lake
 from lake.read import (
     check_footer,
     checksum,
-    held_instruments,
-    partition_checksum,
+    held_parts,
     read_table,
     scan,
 )
 from lake.write import publish_table
 
-BTC_2024 = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", 2024)
-ETH_2023 = Partition("perpetuals_ohlcv", "ETH-PERPETUAL", 2023)
+BTC_2024 = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", "2024")
+ETH_2023 = Partition("perpetuals_ohlcv", "ETH-PERPETUAL", "2023")
 SCHEMA = pa.schema(
     [("timestamp", pa.timestamp("us", "UTC")), ("instrument", pa.string()), ("close", pa.float64())]
 )
@@ -129,10 +129,5 @@ def test_damage_behind_a_good_footer_is_found_by_reading(tmp_path):
 
 
 def test_instruments_with_a_file_are_held(lake):
-    assert held_instruments(lake, "perpetuals_ohlcv") == ["BTC-PERPETUAL", "ETH-PERPETUAL"]
-    assert held_instruments(lake, "funding_rates") == []
-
-
-def test_the_checksum_of_a_partition_is_that_of_its_file(lake):
-    assert partition_checksum(lake, BTC_2024) == checksum(THREE)
-    assert partition_checksum(lake, Partition("funding_rates", "X", 2024)) is None
+    assert held_parts(lake, "perpetuals_ohlcv") == ["BTC-PERPETUAL", "ETH-PERPETUAL"]
+    assert held_parts(lake, "funding_rates") == []

@@ -3,12 +3,13 @@ import pytest
 
 from lake import raw
 from lake.ledger import Record, write_record
-from lake.paths import Lake, Partition
+from lake.partition import Partition
+from lake.paths import Lake
 from lake.read import checksum
 from lake.verify import set_aside, verify
 from lake.write import publish_bytes, publish_table
 
-PARTITION = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", 2024)
+PARTITION = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", "2024")
 ROWS = pa.table({"close": [1.0, 2.0, 3.0]})
 
 

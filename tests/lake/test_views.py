@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from lake.errors import CorruptFileError, QueryError
-from lake.paths import Lake, Partition
-from lake.views import connect, converse, select, write
+from lake.partition import Partition
+from lake.paths import Lake
+from lake.views import converse, open_views, select, write
 from lake.write import publish_table
 
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
@@ -35,13 +36,13 @@ def candles(instrument, *moments):
 def lake(tmp_path):
     lake = Lake(tmp_path)
     moments = [START, START + timedelta(minutes=1), START + timedelta(hours=16, minutes=1)]
-    publish_table(candles(BTC, *moments), lake.clean(Partition("perpetuals_ohlcv", BTC, 2024)))
-    publish_table(candles(ETH, START), lake.clean(Partition("perpetuals_ohlcv", ETH, 2024)))
+    publish_table(candles(BTC, *moments), lake.clean(Partition("perpetuals_ohlcv", BTC, "2024")))
+    publish_table(candles(ETH, START), lake.clean(Partition("perpetuals_ohlcv", ETH, "2024")))
     return lake
 
 
 def rows(lake, sql):
-    return select(connect(lake), sql).pl().rows()
+    return select(open_views(lake), sql).pl().rows()
 
 
 def test_every_dataset_and_every_derived_one_has_a_view(lake):
@@ -60,7 +61,7 @@ def test_an_empty_lake_has_no_views_and_still_answers(tmp_path):
 
 
 def test_times_are_in_utc(lake):
-    (schema,) = {select(connect(lake), "SELECT timestamp FROM perpetuals_ohlcv").pl().dtypes[0]}
+    (schema,) = {select(open_views(lake), "SELECT timestamp FROM perpetuals_ohlcv").pl().dtypes[0]}
 
     assert schema == pl.Datetime("us", "UTC")
 
@@ -111,7 +112,7 @@ def test_what_would_write_is_refused_and_writes_nothing(lake, tmp_path, sql):
     out = tmp_path / "written"
 
     with pytest.raises(QueryError):
-        write(select(connect(lake), sql.format(out=out)), "csv", tmp_path / "answer")
+        write(select(open_views(lake), sql.format(out=out)), "csv", tmp_path / "answer")
     assert not out.exists()
 
 
@@ -139,7 +140,7 @@ def test_a_wrong_query_is_one_line(lake, sql):
 
 
 def test_a_query_that_fails_while_it_runs_is_one_line(lake, tmp_path):
-    answer = select(connect(lake), "SELECT CAST(instrument AS INT) FROM perpetuals_ohlcv")
+    answer = select(open_views(lake), "SELECT CAST(instrument AS INT) FROM perpetuals_ohlcv")
 
     with pytest.raises(QueryError, match="Conversion Error"):
         write(answer, "csv", tmp_path / "x.csv")
@@ -147,14 +148,14 @@ def test_a_query_that_fails_while_it_runs_is_one_line(lake, tmp_path):
 
 
 def test_a_corrupt_file_is_one_error_naming_it(lake):
-    lake.clean(Partition("perpetuals_ohlcv", ETH, 2024)).write_bytes(b"no")
+    lake.clean(Partition("perpetuals_ohlcv", ETH, "2024")).write_bytes(b"no")
 
     with pytest.raises(CorruptFileError, match=r"ETH-PERPETUAL/2024\.parquet"):
-        connect(lake)
+        open_views(lake)
 
 
 def test_quarantined_rows_have_a_view_of_their_own(lake):
-    publish_table(candles(BTC, START), lake.quarantine(Partition("perpetuals_ohlcv", BTC, 2024)))
+    publish_table(candles(BTC, START), lake.quarantine(Partition("perpetuals_ohlcv", BTC, "2024")))
 
     assert rows(lake, "SELECT count(*) FROM quarantine_perpetuals_ohlcv") == [(1,)]
 
@@ -178,20 +179,20 @@ def test_a_file_set_aside_is_no_view(lake):
 def test_an_answer_reads_back(lake, tmp_path, form, read):
     sql = "SELECT instrument, sum(volume) AS volume FROM perpetuals_ohlcv GROUP BY 1 ORDER BY 1"
 
-    write(select(connect(lake), sql), form, tmp_path / "answer")
+    write(select(open_views(lake), sql), form, tmp_path / "answer")
 
     assert read(tmp_path / "answer").rows() == [(BTC, 3.0), (ETH, 1.0)]
 
 
 def test_whole_numbers_and_decimals_survive_json(lake, tmp_path):
-    write(select(connect(lake), "SELECT sum(1) AS n, 1.25 AS d"), "json", tmp_path / "x")
+    write(select(open_views(lake), "SELECT sum(1) AS n, 1.25 AS d"), "json", tmp_path / "x")
 
     ((n, d),) = [tuple(row.values()) for row in json.loads((tmp_path / "x").read_text())]
     assert (int(n), Decimal(str(d))) == (1, Decimal("1.25"))
 
 
 def test_a_table_shows_its_columns_and_values(lake, capsysbinary):
-    write(select(connect(lake), "SELECT 42 AS answer"), "table", None)
+    write(select(open_views(lake), "SELECT 42 AS answer"), "table", None)
 
     assert b"answer" in (shown := capsysbinary.readouterr().out)
     assert b"42" in shown

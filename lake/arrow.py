@@ -1,0 +1,14 @@
+"""Frames as Arrow tables of the types every Parquet reader knows."""
+
+import polars as pl
+import pyarrow as pa
+
+
+def arrow(frame: pl.DataFrame) -> pa.Table:
+    """Return a frame as an Arrow table of the types every Parquet reader knows."""
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    fields = [
+        field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
