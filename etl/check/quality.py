@@ -1,22 +1,23 @@
 """Check what a table of the lake holds, write the findings as CSV, and sum them up."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from etl.config import Settings
-from etl.datasets import find_dataset
+from etl.check.scope import Scope, scope_of
+from etl.dataset import Dataset
 from etl.errors import UsageError
-from etl.instruments.lists import staged_universe
-from lake.paths import open_lake
-from lake.read import held_instruments, scan
+from etl.instruments.lists import staged_listing
+from lake.paths import Lake
+from lake.read import held_parts, scan
 from lake.write import publish_bytes
 from validators import quality
-from validators.outages import Outage, load_outages
+from validators.outages import Outage
+from validators.quality.pieces import Check, cut, run
 from validators.ticks import load_tick_sizes
 
 LISTED = 100_000
@@ -60,6 +61,15 @@ class QualityReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class History:
+    """The rows of one instrument, in pieces that are read when they are looked at."""
+
+    instrument: str
+    rows: int
+    pieces: Sequence[pl.LazyFrame]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Examined:
     """One instrument: its rows, and the findings of every check made, by its name in `REPORTS`."""
 
@@ -69,28 +79,33 @@ class Examined:
 
 
 def check_lake(
-    settings: Settings, table: str, *, out_dir: Path, gap_minutes: float = 5
+    lake: Lake,
+    dataset: Dataset,
+    outages: Sequence[Outage],
+    *,
+    out_dir: Path,
+    gap_minutes: float = 5,
 ) -> QualityReport:
-    """Run every check on what a lake holds in one table; see `check_quality`.
+    """Run every check on what a lake holds of a dataset; see `check_quality`.
 
     Raises
     ------
     UsageError
-        There is no such table, or it holds nothing yet.
+        There is no check for it, or it holds nothing yet.
     LakeError
         A file of the lake cannot be read, or a report cannot be written.
     """
-    dataset, lake = find_dataset(table), open_lake(settings.root)
-    if not held_instruments(lake, table):
-        message = f"{settings.root} holds nothing of {table} yet: run backfill first"
+    scope, name = scope_of(dataset), dataset.name
+    if not held_parts(lake, name):
+        message = f"{lake.root} holds nothing of {name} yet: run backfill first"
         raise UsageError(message)
-    listed = staged_universe(lake).instruments
+    listed = staged_listing(lake).instruments
     return check_quality(
-        scan(lake, table),
-        table=table,
-        resolution=dataset.resolution,
+        histories(scan(lake, name, part) for part in held_parts(lake, name)),
+        table=name,
+        scope=scope,
         tick_sizes={name: instrument.tick_size for name, instrument in listed.items()},
-        outages=load_outages(settings.outages),
+        outages=outages,
         out_dir=out_dir,
         gap_minutes=gap_minutes,
     )
@@ -110,26 +125,25 @@ def summary(report: QualityReport) -> str:
 
 
 def check_quality(  # noqa: PLR0913  the options of one command
-    candles: pl.LazyFrame,
+    held: Iterable[History],
     *,
     table: str,
-    resolution: str,
+    scope: Scope,
     tick_sizes: Mapping[str, float],
     outages: Sequence[Outage],
     out_dir: Path,
     gap_minutes: float = 5,
 ) -> QualityReport:
-    """Run every check on every instrument of a table, one instrument in memory at a time.
+    """Run every check on every instrument of a table, one piece of one in memory at a time.
 
     Parameters
     ----------
-    candles : LazyFrame
-        The rows of the table, each instrument's by time. A table without candles (funding rates)
-        is checked for gaps only, its rows describing the step before their timestamp.
+    held : iterable of History
+        The rows of each instrument. What is no candle is checked for gaps only.
     table : str
         Name of the table, for the summary.
-    resolution : str
-        Step of the rows, by Deribit's name of it (`60` for funding rates).
+    scope : Scope
+        How the rows stand in time.
     tick_sizes : mapping of str to float
         The tick of each instrument's record [quote], for times not in `tick_sizes.toml`.
     outages : sequence of Outage
@@ -146,10 +160,13 @@ def check_quality(  # noqa: PLR0913  the options of one command
     """
     examined = (
         _examine(
-            candles.filter(pl.col("instrument") == instrument).collect(),
-            finders(resolution, outages, gap_minutes, tick_sizes.get(instrument)),
+            history,
+            scope=scope,
+            outages=outages,
+            gap_minutes=gap_minutes,
+            tick_size=tick_sizes.get(history.instrument),
         )
-        for instrument in _instruments(candles)
+        for history in held
     )
     return write_reports(examined, table=table, out_dir=out_dir)
 
@@ -173,31 +190,67 @@ def write_reports(examined: Iterable[Examined], *, table: str, out_dir: Path) ->
     return QualityReport(table=table, ok=ok, lines=tuple(lines), files=files)
 
 
-def _examine(frame: pl.DataFrame, find: Mapping[str, Callable[..., pl.DataFrame]]) -> Examined:
-    if "close" not in frame.columns:
-        find = {"gaps": partial(find["gaps"], describes_past=True)}
-    findings = {check: find_in(frame) for check, find_in in find.items()}
-    return Examined(instrument=frame["instrument"][0], rows=len(frame), findings=findings)
+def histories(scans: Iterable[pl.LazyFrame]) -> list[History]:
+    """Return the histories in some tables, by instrument; rows are held in the order of the tables.
+
+    A table of one instrument is not read for the others.
+    """
+    pieces: dict[str, list[pl.LazyFrame]] = defaultdict(list)
+    rows: Counter[str] = Counter()
+    for piece in (piece for table in scans for piece in cut(table)):
+        for instrument, count in piece.group_by("instrument").len().collect().iter_rows():
+            # A finding with the name as read would keep all that was read in memory.
+            name = pl.lit(instrument)
+            rows_of = piece.filter(pl.col("instrument") == name).with_columns(instrument=name)
+            pieces[instrument].append(rows_of)
+            rows[instrument] += count
+    return [History(instrument=name, rows=rows[name], pieces=pieces[name]) for name in sorted(rows)]
 
 
-def _instruments(rows: pl.LazyFrame) -> list[str]:
-    names: list[str] = rows.select(pl.col("instrument").unique()).collect().to_series().to_list()
-    return sorted(names)
-
-
-def finders(
-    resolution: str, outages: Sequence[Outage], gap_minutes: float, tick_size: float | None
-) -> dict[str, Callable[..., pl.DataFrame]]:
-    """Return the function of every check, its thresholds and reviewed files filled in."""
-    of_gaps = partial(quality.find_gaps, longer_than=gap_minutes, outages=outages)
-    of_outliers = partial(quality.find_outliers, tick_size=tick_size or 0.0, outages=outages)
-    finders: dict[str, Callable[..., pl.DataFrame]] = {
-        "gaps": of_gaps,
-        "sanity": partial(quality.find_faults, tick_size=tick_size, tick_sizes=load_tick_sizes()),
-        "outliers": of_outliers,
-        "fillers": partial(quality.find_fillers, outages=outages),
+def _examine(
+    history: History,
+    *,
+    scope: Scope,
+    outages: Sequence[Outage],
+    gap_minutes: float,
+    tick_size: float | None,
+) -> Examined:
+    as_held: dict[str, Check] = {}
+    in_order: dict[str, Check] = {
+        "gaps": quality.Gaps(
+            resolution=scope.resolution,
+            outages=outages,
+            longer_than=gap_minutes,
+            describes_past=scope.describes_past,
+        )
     }
-    return {check: partial(find, resolution=resolution) for check, find in finders.items()}
+    if scope.is_candles:
+        checks = checks_of_candles(scope.resolution, outages, tick_size)
+        as_held |= {check: checks[check] for check in ("faults", "fillers")}
+        in_order |= {check: checks[check] for check in ("repeats", "outliers")}
+    found = run(history.pieces, as_held=as_held, in_order=in_order)
+    if scope.is_candles:
+        found["sanity"] = quality.merged(found["faults"], found["repeats"])
+    findings = {check: found[check] for check in REPORTS if check in found}
+    return Examined(instrument=history.instrument, rows=history.rows, findings=findings)
+
+
+def checks_of_candles(
+    resolution: str, outages: Sequence[Outage], tick_size: float | None
+) -> dict[str, Check]:
+    """Return what candles are checked for besides gaps, with the reviewed files filled in."""
+    of_outliers = quality.Outliers(
+        resolution=resolution, outages=outages, tick_size=tick_size or 0.0
+    )
+    of_faults = quality.Faults(
+        resolution=resolution, tick_size=tick_size, tick_sizes=load_tick_sizes()
+    )
+    return {
+        "faults": of_faults,
+        "repeats": quality.Repeats(),
+        "outliers": of_outliers,
+        "fillers": quality.Fillers(resolution=resolution, outages=outages),
+    }
 
 
 def _line(check: str, instrument: str, *, rows: int, findings: pl.DataFrame) -> Line:

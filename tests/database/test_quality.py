@@ -7,15 +7,18 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from etl.backfill.fold import arrow
+from etl.catalog import find
 from etl.check.quality import REPORTS, check_lake, summary
 from etl.check.quality_database import check_database
 from etl.config import Settings
 from etl.database.connection import connect, execute_script
 from etl.errors import SchemaError, UsageError
-from lake.paths import Lake, Partition
+from lake.arrow import arrow
+from lake.partition import Partition
+from lake.paths import Lake
 from lake.write import publish_table
 from tests.validators.candles import START, clean_candles
+from validators.outages import load_outages
 
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 TABLE = "perpetuals_ohlcv"
@@ -62,19 +65,25 @@ def held(database, table=TABLE):
 
 def in_lake(root, frame, table=TABLE):
     for (instrument,), rows in frame.group_by("instrument", maintain_order=True):
-        publish_table(arrow(rows), Lake(root).clean(Partition(table, instrument, 2024)))
+        publish_table(arrow(rows), Lake(root).clean(Partition(table, instrument, "2024")))
 
 
 def reports(report):
     return {Path(file).name: Path(file).read_bytes() for file in report.files}
 
 
+def in_database(settings, table, **options):
+    return check_database(settings, Lake(settings.root), find(table), load_outages(), **options)
+
+
 def both(database, tmp_path, table=TABLE, **options):
     """Check the rows of a database there and in a lake; return both summaries."""
     in_lake(tmp_path / "lake", held(database, table), table)
     settings = database.model_copy(update={"root": tmp_path / "lake"})
-    there = check_database(settings, table, out_dir=tmp_path / "db", **options)
-    here = check_lake(settings, table, out_dir=tmp_path / "out", **options)
+    there = in_database(settings, table, out_dir=tmp_path / "db", **options)
+    here = check_lake(
+        Lake(settings.root), find(table), load_outages(), out_dir=tmp_path / "out", **options
+    )
     assert reports(there) == reports(here)
     assert there.lines == here.lines
     return there
@@ -194,30 +203,33 @@ def test_what_the_server_sieves_is_all_that_the_rules_find(database, tmp_path, c
 
 def test_an_empty_table_is_one_clear_error(database, tmp_path):
     with pytest.raises(UsageError, match=f"holds nothing of {TABLE} yet: run load first"):
-        check_database(database, TABLE, out_dir=tmp_path)
+        in_database(database, TABLE, out_dir=tmp_path)
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
-    [("perpetuals_ohlcv_60", "never loaded into the database"), ("trades", "no dataset")],
+    [
+        ("perpetuals_ohlcv_60", "never loaded into the database"),
+        ("futures_curve", "no check of futures_curve"),
+    ],
 )
 def test_a_table_the_database_does_not_have_is_one_clear_error(database, tmp_path, table, message):
     with pytest.raises(UsageError, match=message):
-        check_database(database, table, out_dir=tmp_path)
+        in_database(database, table, out_dir=tmp_path)
 
 
 def test_a_database_without_the_schema_is_one_clear_error(empty_database, tmp_path):
     run(empty_database, "CREATE EXTENSION IF NOT EXISTS timescaledb")
 
     with pytest.raises(SchemaError, match="db init"):
-        check_database(empty_database, TABLE, out_dir=tmp_path)
+        in_database(empty_database, TABLE, out_dir=tmp_path)
 
 
 def test_a_check_changes_nothing_and_needs_no_lake(candles, tmp_path):
     before = held(candles)
 
     settings = candles.model_copy(update={"root": tmp_path / "none"})
-    told = summary(check_database(settings, TABLE, out_dir=tmp_path / "out"))
+    told = summary(in_database(settings, TABLE, out_dir=tmp_path / "out"))
 
     assert told.splitlines()[-1].startswith(f"nothing unexplained in {TABLE}; see ")
     assert held(candles).equals(before)

@@ -1,12 +1,14 @@
 """Long silences: runs of zero-volume candles, and whether a page of them looks made up."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Self
 
 import polars as pl
 
 from validators.outages import Outage, documented
-from validators.schemas import DAY_MINUTES, MINUTE_MS, RESOLUTIONS
+from validators.resolutions import DAY_MINUTES, MINUTE_MS, RESOLUTIONS
 
 LONGER_THAN = 60.0
 """Silences up to this long are no finding [min]."""
@@ -45,6 +47,23 @@ SCHEMA = pl.Schema(
 with a trade in the day before and the day after [1].
 """
 
+RUNS = pl.Schema(
+    {
+        "silent": pl.Boolean(),
+        "row": pl.Int64(),
+        "candles": pl.Int64(),
+        "instrument": pl.String(),
+        "start": pl.Datetime("us", "UTC"),
+        "last": pl.Datetime("us", "UTC"),
+    }
+)
+"""A run: `candles` in a row from number `row` on, all fillers or none; its first and last time."""
+
+FOUND = pl.Schema(
+    {name: RUNS[name] for name in ("instrument", "start", "last", "candles")}
+    | {"traded_around": pl.Float64()}
+)
+
 
 def find_fillers(
     frame: pl.DataFrame,
@@ -73,41 +92,108 @@ def find_fillers(
         where the market traded in most candles around it, or where runs of a page's length
         repeat beyond chance; else `review`: thin markets are silent for hours.
     """
-    minutes = RESOLUTIONS[resolution]
-    runs = (
-        _runs(frame, around=max(1, DAY_MINUTES // minutes))
-        .filter(pl.col("candles") * minutes > longer_than)
-        .with_columns(end=pl.col("last") + timedelta(minutes=minutes), page_size=_page_size())
-    )
-    windows = runs.select(pl.col("start", "end").dt.epoch("ms")).rows()
-    explained = [documented(start, end, outages, slack_ms=EDGE_MS) for start, end in windows]
-    sources = [outage.source if outage else None for outage in explained]
-    return (
-        runs.with_columns(source=pl.Series(sources, dtype=pl.String))
-        .with_columns(status=_status(_periodic_pages(runs)))
-        .select(SCHEMA.names())
-    )
+    fillers = Fillers(resolution=resolution, outages=outages, longer_than=longer_than)
+    return fillers.add(frame).findings()
 
 
-def _runs(frame: pl.DataFrame, *, around: int) -> pl.DataFrame:
-    """Return every run of fillers, and the share of `around` candles either side that traded."""
-    silent = (frame["volume"] == 0).fill_null(value=False)
-    trades = pl.concat([pl.Series([0]), (~silent).cast(pl.Int64).cum_sum()])
-    rows = len(frame)
-    runs = silent.rle().struct.unnest().with_columns(row=pl.col("len").cum_sum() - pl.col("len"))
-    runs = runs.filter("value").with_columns(
-        candles=pl.col("len").cast(pl.Int64), after=pl.col("row") + pl.col("len")
+@dataclass(frozen=True, kw_only=True)
+class Fillers:
+    """`find_fillers` over pieces in the order of their rows.
+
+    What is carried over a border are runs, of fillers and of candles with a trade: those of the
+    last two days, and one of fillers that goes on, however long it is.
+    """
+
+    resolution: str
+    outages: Sequence[Outage] = ()
+    longer_than: float = LONGER_THAN
+    rows: int = 0
+    runs: pl.DataFrame = field(default_factory=RUNS.to_frame)
+    measured_to: int = 0
+    found: tuple[pl.DataFrame, ...] = ()
+
+    def add(self, piece: pl.DataFrame) -> Self:
+        """Return the state after one more piece."""
+        runs = _joined(pl.concat([self.runs, _runs(piece, first=self.rows)]))
+        state = replace(self, rows=self.rows + len(piece), runs=runs)
+        return state._measure(to=state.rows - self._around)  # noqa: SLF001  it is one of ours
+
+    def findings(self) -> pl.DataFrame:
+        """Return what `find_fillers` does, of all pieces."""
+        found = pl.concat([FOUND.to_frame(), *self._measure(to=self.rows).found])
+        step = timedelta(minutes=RESOLUTIONS[self.resolution])
+        runs = found.with_columns(end=pl.col("last") + step, page_size=_page_size())
+        windows = runs.select(pl.col("start", "end").dt.epoch("ms")).rows()
+        explained = [
+            documented(start, end, self.outages, slack_ms=EDGE_MS) for start, end in windows
+        ]
+        sources = [outage.source if outage else None for outage in explained]
+        return (
+            runs.with_columns(source=pl.Series(sources, dtype=pl.String))
+            .with_columns(status=_status(_periodic_pages(runs)))
+            .select(SCHEMA.names())
+        )
+
+    @property
+    def _around(self) -> int:
+        """Candles of a day."""
+        return max(1, DAY_MINUTES // RESOLUTIONS[self.resolution])
+
+    def _measure(self, *, to: int) -> Self:
+        """Measure the long silences that end by row `to`, and forget what no later one needs."""
+        end = pl.col("row") + pl.col("candles")
+        is_long = pl.col("candles") * RESOLUTIONS[self.resolution] > self.longer_than
+        is_due = pl.col("silent") & is_long & (end > self.measured_to) & (end <= to)
+        due = self.runs.filter(is_due)
+        traded = _traded_around(due, self.runs, around=self._around, rows=self.rows)
+        found = due.with_columns(traded_around=traded).select(FOUND.names())
+        later = self.runs.filter(end > to).head(1)["row"].to_list() or [0]
+        needed = self.runs.filter(end > later[0] - self._around)
+        done = max(self.measured_to, to)
+        return replace(self, runs=needed, measured_to=done, found=(*self.found, found))
+
+
+def _runs(piece: pl.DataFrame, *, first: int) -> pl.DataFrame:
+    """Return the runs of a piece, of fillers and of others; its first row has number `first`."""
+    runs = (piece["volume"] == 0).fill_null(value=False).rle().struct.unnest()
+    candles = runs["len"].cast(pl.Int64)
+    at = candles.cum_sum() - candles
+    columns = {
+        "silent": runs["value"],
+        "row": at + first,
+        "candles": candles,
+        "instrument": piece["instrument"][at],
+        "start": piece["timestamp"][at],
+        "last": piece["timestamp"][at + candles - 1],
+    }
+    return pl.DataFrame(columns, schema=RUNS)
+
+
+def _joined(runs: pl.DataFrame) -> pl.DataFrame:
+    """Make one run of neighbours of the same kind, which a border had cut."""
+    names = ("silent", "row", "instrument", "start")
+    joined = runs.group_by(pl.col("silent").rle_id().alias("run"), maintain_order=True).agg(
+        pl.col(*names).first(), pl.col("candles").sum(), pl.col("last").last()
     )
-    before = (runs["row"].cast(pl.Int64) - around).clip(0)
-    beyond = (runs["after"].cast(pl.Int64) + around).clip(0, rows)
-    traded = trades[runs["row"]] - trades[before] + trades[beyond] - trades[runs["after"]]
-    looked_at = runs["row"].cast(pl.Int64) - before + beyond - runs["after"].cast(pl.Int64)
-    return runs.with_columns(
-        instrument=frame["instrument"][runs["row"]],
-        start=frame["timestamp"][runs["row"]],
-        last=frame["timestamp"][runs["after"] - 1],
-        traded_around=traded / looked_at,
+    return joined.select(RUNS.names())
+
+
+def _traded_around(due: pl.DataFrame, runs: pl.DataFrame, *, around: int, rows: int) -> pl.Series:
+    """Return the share of `around` candles either side of some runs that traded [1]."""
+    start, end = due["row"], due["row"] + due["candles"]
+    before, beyond = (start - around).clip(0), (end + around).clip(0, rows)
+    traded = (
+        _trades(runs, start) - _trades(runs, before) + _trades(runs, beyond) - _trades(runs, end)
     )
+    return traded / (start - before + beyond - end)
+
+
+def _trades(runs: pl.DataFrame, rows: pl.Series) -> pl.Series:
+    """Return how many candles with a trade lie between the first run and some rows."""
+    traded = (~runs["silent"]).cast(pl.Int64)
+    trades = traded * runs["candles"]
+    at = runs["row"].search_sorted(rows, side="right").cast(pl.Int64) - 1
+    return (trades.cum_sum() - trades)[at] + (rows - runs["row"][at]) * traded[at]
 
 
 def _page_size() -> pl.Expr:

@@ -1,12 +1,14 @@
 """Holes between held rows, each explained by a documented outage or not."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Self
 
 import polars as pl
 
 from validators.outages import Outage, documented
-from validators.schemas import MINUTE_MS, RESOLUTIONS
+from validators.resolutions import MINUTE_MS, RESOLUTIONS
 
 SCHEMA = pl.Schema(
     {
@@ -19,6 +21,9 @@ SCHEMA = pl.Schema(
     }
 )
 """A finding: the instrument lacks [start, end), which is `minutes` long [min]."""
+
+HOLES = pl.Schema({name: SCHEMA[name] for name in ("instrument", "start", "end", "minutes")})
+ROWS = pl.Schema({"timestamp": pl.Datetime("us", "UTC"), "instrument": pl.String()})
 
 
 def find_gaps(
@@ -50,22 +55,52 @@ def find_gaps(
     DataFrame
         `SCHEMA`, by start; status `documented` or `unexplained`.
     """
-    step = timedelta(minutes=RESOLUTIONS[resolution])
-    holes = (
-        frame.lazy()
-        .sort("timestamp")
-        .select(
+    gaps = Gaps(
+        resolution=resolution,
+        outages=outages,
+        longer_than=longer_than,
+        describes_past=describes_past,
+    )
+    return gaps.add(frame).findings()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gaps:
+    """`find_gaps` over pieces in the order of time; the rows of a piece may be in any order.
+
+    What is carried over a border is the latest row.
+    """
+
+    resolution: str
+    outages: Sequence[Outage] = ()
+    longer_than: float = 5
+    describes_past: bool = False
+    latest: pl.DataFrame = field(default_factory=ROWS.to_frame)
+    holes: tuple[pl.DataFrame, ...] = ()
+
+    def add(self, piece: pl.DataFrame) -> Self:
+        """Return the state after one more piece."""
+        rows = pl.concat([self.latest, piece.select(ROWS.names())]).sort("timestamp")
+        return replace(self, latest=rows.tail(1), holes=(*self.holes, self._holes(rows)))
+
+    def findings(self) -> pl.DataFrame:
+        """Return what `find_gaps` does, of all pieces."""
+        return explain_holes(
+            pl.concat([HOLES.to_frame(), *self.holes]),
+            resolution=self.resolution,
+            outages=self.outages,
+            describes_past=self.describes_past,
+        )
+
+    def _holes(self, rows: pl.DataFrame) -> pl.DataFrame:
+        step = timedelta(minutes=RESOLUTIONS[self.resolution])
+        found = rows.lazy().select(
             "instrument",
             start=pl.col("timestamp").shift() + step,
             end=pl.col("timestamp"),
             minutes=(pl.col("timestamp").diff() - step).dt.total_minutes(),
         )
-        .filter(pl.col("minutes") > longer_than)
-        .collect()
-    )
-    return explain_holes(
-        holes, resolution=resolution, outages=outages, describes_past=describes_past
-    )
+        return found.filter(pl.col("minutes") > self.longer_than).collect()
 
 
 def explain_holes(

@@ -1,15 +1,16 @@
 """Candles that cannot be, or that the exchange's own rounding does not explain."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Self
 
 import polars as pl
 
 from validators.contract import split
-from validators.schemas import candles_model
+from validators.quality.pieces import PIECE_ROWS
+from validators.schemas.candles import candles_model
 from validators.ticks import TickSize, is_on_tick, tick_at
-
-SLICE_ROWS = 500_000
-"""Rows looked at together, so that the memory needed does not grow with the history."""
 
 OFF_BAR_BPS = 1.0
 """cost/volume further than this outside [low, high] is a finding [bp].
@@ -27,7 +28,6 @@ The worst recorded real candle is 57 bp off; a column of another unit is off by 
 VOLUME_ROUNDING = 5e-7
 """Deribit rounds older and small amounts to six decimals [coin]."""
 
-ZERO = pl.duration(seconds=0)
 NO_DETAIL = pl.lit(None, dtype=pl.String)
 PRICES = ("open", "high", "low", "close")
 SCHEMA = pl.Schema(
@@ -41,6 +41,8 @@ SCHEMA = pl.Schema(
     }
 )
 """A finding: the candle fails `check`; `detail` gives the number it fails by."""
+
+TIMES = pl.Schema({"timestamp": SCHEMA["timestamp"]})
 
 
 def find_faults(
@@ -69,13 +71,68 @@ def find_faults(
         `SCHEMA`, one row per candle and check, by time; status `unexplained`, or `review` for
         check `cost_off_bar`.
     """
-    if frame.is_empty():
-        return SCHEMA.to_frame()
-    tick = tick_at(frame["instrument"][0], list(tick_sizes), default=tick_size)
-    found = [_out_of_order(frame)]
-    for part in frame.iter_slices(SLICE_ROWS):
-        found += [_contract_faults(part, resolution), _row_faults(part.with_columns(tick))]
-    return pl.concat(found).sort("timestamp", "check", maintain_order=True)
+    faults = Faults(resolution=resolution, tick_size=tick_size, tick_sizes=tuple(tick_sizes))
+    for part in frame.iter_slices(PIECE_ROWS):
+        faults = faults.add(part)
+    repeats = Repeats().add(frame.sort("timestamp", maintain_order=True))
+    return merged(faults.findings(), repeats.findings())
+
+
+def merged(*findings: pl.DataFrame) -> pl.DataFrame:
+    """Return findings of `Faults` and `Repeats` together, by time and check."""
+    return pl.concat(findings).sort("timestamp", "check", maintain_order=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """`find_faults` but for duplicates, over pieces in the order of their rows.
+
+    What is carried over a border is the last time.
+    """
+
+    resolution: str
+    tick_size: float | None = None
+    tick_sizes: Sequence[TickSize] = ()
+    latest: pl.DataFrame = field(default_factory=TIMES.to_frame)
+    found: tuple[pl.DataFrame, ...] = ()
+
+    def add(self, piece: pl.DataFrame) -> Self:
+        """Return the state after one more piece."""
+        if piece.is_empty():
+            return self
+        tick = tick_at(piece["instrument"][0], self.tick_sizes, default=self.tick_size)
+        found = (
+            _behind(piece, self.latest, check="unsorted"),
+            _contract_faults(piece, self.resolution),
+            _row_faults(piece.with_columns(tick)),
+        )
+        return replace(self, latest=_latest(piece), found=(*self.found, *found))
+
+    def findings(self) -> pl.DataFrame:
+        """Return the candles at fault, by time and check."""
+        return merged(SCHEMA.to_frame(), *self.found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """Candles whose time was there before, over rows in the order of time, those of one as held.
+
+    What is carried over a border is the last time.
+    """
+
+    latest: pl.DataFrame = field(default_factory=TIMES.to_frame)
+    found: tuple[pl.DataFrame, ...] = ()
+
+    def add(self, piece: pl.DataFrame) -> Self:
+        """Return the state after one more piece."""
+        if piece.is_empty():
+            return self
+        found = _behind(piece, self.latest, check="duplicate")
+        return replace(self, latest=_latest(piece), found=(*self.found, found))
+
+    def findings(self) -> pl.DataFrame:
+        """Return the second, third, … candle of a time."""
+        return pl.concat([SCHEMA.to_frame(), *self.found])
 
 
 def _contract_faults(frame: pl.DataFrame, resolution: str) -> pl.DataFrame:
@@ -104,21 +161,19 @@ def _row_faults(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(pl.collect_all(found, engine="in-memory"))
 
 
-def _out_of_order(frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose time was there before, and rows earlier than the row above them."""
-    step = pl.col("timestamp").diff()
-    if frame.lazy().select((step > ZERO).all()).collect().item():
+def _behind(piece: pl.DataFrame, latest: pl.DataFrame, *, check: str) -> pl.DataFrame:
+    """Rows earlier than the row above them (`unsorted`), or as early (`duplicate`)."""
+    times = pl.concat([latest, piece.select("timestamp")]).to_series()
+    step = times.diff().tail(len(piece))
+    is_behind = step < timedelta() if check == "unsorted" else step == timedelta()
+    if not is_behind.any():
         return SCHEMA.to_frame()
-    rows = frame.lazy()
-    checks = (
-        ("duplicate", ~pl.col("timestamp").is_first_distinct()),
-        ("unsorted", step < ZERO),
-    )
-    found = [
-        rows.filter(is_wrong).with_columns(check=pl.lit(name)).pipe(_findings, detail=NO_DETAIL)
-        for name, is_wrong in checks
-    ]
-    return pl.concat(pl.collect_all(found, engine="in-memory"))
+    rows = piece.lazy().filter(is_behind).with_columns(check=pl.lit(check))
+    return rows.pipe(_findings, detail=NO_DETAIL).collect()
+
+
+def _latest(piece: pl.DataFrame) -> pl.DataFrame:
+    return piece.select("timestamp").tail(1)
 
 
 def _findings(rows: pl.LazyFrame, *, detail: pl.Expr) -> pl.LazyFrame:

@@ -4,10 +4,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from etl.check.quality import REPORTS, check_lake, check_quality, summary
-from etl.config import Settings
+from etl.catalog import find
+from etl.check.quality import REPORTS, check_lake, check_quality, histories, summary
+from etl.check.scope import Scope, scope_of
 from etl.errors import UsageError
 from lake.errors import LakeError
+from lake.paths import Lake
 from lake.write import publish_table
 from tests.validators.candles import START, TICK, clean_candles
 from validators.outages import load_outages
@@ -19,11 +21,11 @@ BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 def checked(frame, out_dir, **options):
     settings = {
         "table": "perpetuals_ohlcv",
-        "resolution": "1",
+        "scope": scope_of(find("perpetuals_ohlcv")),
         "tick_sizes": {BTC: TICK, ETH: TICK},
         "outages": load_outages(),
     }
-    return check_quality(frame.lazy(), out_dir=out_dir, **(settings | options))
+    return check_quality(histories([frame.lazy()]), out_dir=out_dir, **(settings | options))
 
 
 @pytest.fixture
@@ -92,7 +94,9 @@ def test_findings_for_review_do_not_spoil_the_verdict(tmp_path):
 def test_funding_is_checked_for_gaps_only(tmp_path):
     frame = hours(48)
 
-    report = checked(frame.filter(pl.int_range(pl.len()) != 10), tmp_path, resolution="60")
+    report = checked(
+        frame.filter(pl.int_range(pl.len()) != 10), tmp_path, scope=scope_of(find("funding_rates"))
+    )
 
     assert [(line.check, line.unexplained) for line in report.lines] == [("gaps", 1)]
 
@@ -145,7 +149,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(both, tmp_path):
 def test_a_lake_is_checked_with_what_it_holds(both, tmp_path):
     publish_table(both.filter(instrument=BTC).to_arrow(), tmp_path / CLEAN / BTC / "2024.parquet")
 
-    report = check_lake(Settings(root=tmp_path), "perpetuals_ohlcv", out_dir=tmp_path / "out")
+    report = check_lake(Lake(tmp_path), find("perpetuals_ohlcv"), (), out_dir=tmp_path / "out")
 
     assert report.ok
     assert {line.instrument for line in report.lines} == {BTC}
@@ -153,8 +157,27 @@ def test_a_lake_is_checked_with_what_it_holds(both, tmp_path):
 
 @pytest.mark.parametrize(
     ("table", "message"),
-    [("perpetuals_ohlcv", "holds nothing of perpetuals_ohlcv yet"), ("trades", "no dataset")],
+    [
+        ("perpetuals_ohlcv", "holds nothing of perpetuals_ohlcv yet"),
+        ("futures_basis", "no check of futures_basis: it is a function of futures_ohlcv"),
+        ("instruments", "no check of instruments: its rows stand at no fixed step"),
+    ],
 )
-def test_a_table_that_is_not_there_is_one_clear_error(table, message, tmp_path):
+def test_what_cannot_be_checked_is_one_clear_error(table, message, tmp_path):
     with pytest.raises(UsageError, match=message):
-        check_lake(Settings(root=tmp_path), table, out_dir=tmp_path)
+        check_lake(Lake(tmp_path), find(table), (), out_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "scope"),
+    [
+        ("futures_ohlcv_60", Scope("60", describes_past=False, is_candles=True)),
+        ("funding_rates", Scope("60", describes_past=True, is_candles=False)),
+        ("volatility_index", Scope("1", describes_past=False, is_candles=False)),
+        ("volatility_index_43200", Scope("720", describes_past=False, is_candles=False)),
+        ("delivery_prices", Scope("1D", describes_past=True, is_candles=False)),
+        ("index_prices", Scope("60", describes_past=True, is_candles=False)),
+    ],
+)
+def test_a_dataset_is_checked_by_the_step_of_its_rows(name, scope):
+    assert scope_of(find(name)) == scope

@@ -5,7 +5,7 @@ import pytest
 
 from tests.validators.candles import START, TICK, clean_candles
 from validators.quality import find_faults
-from validators.quality.sanity import SLICE_ROWS
+from validators.quality.pieces import PIECE_ROWS
 from validators.ticks import load_tick_sizes
 
 AT = 500
@@ -103,9 +103,9 @@ def test_the_grid_is_the_one_valid_at_the_time():
     assert found["timestamp"].to_list() == [days[0], days[2]]
 
 
-def test_a_fault_beyond_the_first_slice_is_found():
-    frame = clean_candles(SLICE_ROWS + 10)
-    last = pl.int_range(pl.len()) == SLICE_ROWS + 9
+def test_a_fault_beyond_the_first_piece_is_found():
+    frame = clean_candles(PIECE_ROWS + 10)
+    last = pl.int_range(pl.len()) == PIECE_ROWS + 9
     bad = frame.with_columns(volume=pl.when(last).then(-1.0).otherwise("volume"))
 
     found = find_faults(bad, resolution="1", tick_size=TICK)

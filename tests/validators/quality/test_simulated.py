@@ -11,7 +11,7 @@ from validators.contract import check
 from validators.outages import load_outages
 from validators.quality import find_faults, find_fillers, find_gaps, find_outliers
 from validators.quality.sanity import VOLUME_ROUNDING
-from validators.schemas import Candles, candles_model
+from validators.schemas.candles import Candles, candles_model
 from validators.ticks import load_tick_sizes
 
 PERIODS = [
