@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from etl.commands import compute, database, fetch, lake, load, reference, universe
+from etl.commands import backfill, compute, database, instruments, lake, load
 from etl.commands.options import ERROR, Flags
 from etl.errors import EtlError
 from lake.errors import LakeError
@@ -47,12 +47,12 @@ def _root(
     context.obj = Flags(config, {"root": lake, **hosts, "dsn": dsn})
 
 
-reference.register(fetch.backfill_app)
-app.add_typer(fetch.app)
+app.add_typer(backfill.app)
 app.add_typer(lake.app)
-app.add_typer(compute.compute_app, name="compute")
+app.add_typer(compute.app)
 app.add_typer(load.app)
-app.add_typer(universe.universe_app, name="universe")
+app.add_typer(instruments.instruments_app, name="instruments")
+app.add_typer(instruments.instruments_app, name="universe", hidden=True)  # its old name
 app.add_typer(database.app)
 
 

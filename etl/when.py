@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from etl.errors import UsageError
-from lake.ledger import Span
+from lake.span import Span
 
 
 def clock_ms() -> int:

@@ -13,6 +13,7 @@ import typer.main
 
 from cli import app
 from etl.config import Settings
+from tests.schema import write_dictionary
 
 DOCS = Path(__file__).parents[1] / "docs"
 CLI, OPERATIONS = DOCS / "cli.md", DOCS / "operations.md"
@@ -40,6 +41,7 @@ def main() -> None:
     CLI.write_text(cli_page(), encoding="utf-8")
     page = OPERATIONS.read_text(encoding="utf-8")
     OPERATIONS.write_text(SETTINGS.sub(lambda _: settings_table(), page), encoding="utf-8")
+    write_dictionary()
 
 
 def cli_page() -> str:
@@ -83,7 +85,8 @@ def settings_table() -> str:
 def _below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     yield path
     for name, sub in getattr(command, "commands", {}).items():
-        yield from _below(sub, (*path, name))
+        if not sub.hidden:
+            yield from _below(sub, (*path, name))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from etl.catalog import DATASETS
 from etl.database import packages
 from etl.database.server import down, up
-from etl.datasets import FUNDING, candles_dataset
-from tests import pages
+from tests import pages, schema
 from tests.exchange.running import running
+from validators.table import facts_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -148,7 +149,7 @@ def test_continuous_integration_runs_the_second_command_of_the_readme():
 def test_the_demo_ends_with_both_perpetuals_complete_and_can_be_repeated(read, tmp_path):
     for _ in range(2):
         told = read("just demo 3").partition("\nsummary\n")[2]
-        assert told.count("COMPLETE") == 4
+        assert told.count("COMPLETE") == 6
         assert "INCOMPLETE" not in told
     assert (tmp_path / "demo" / "demo.html").stat().st_size > 1_000_000
 
@@ -171,13 +172,23 @@ def test_every_command_is_documented_with_an_example(path):
     assert f"Example: {words}" in section or "COMMAND [ARGS]" in section
 
 
-@pytest.mark.parametrize("dataset", [candles_dataset("perpetuals_ohlcv", "1"), FUNDING])
-def test_every_column_is_described(dataset):
-    page = (ROOT / "docs" / "lake.md").read_text(encoding="utf-8")
-    section = page.split(f"### {dataset.name}\n")[1].split("\n#")[0]
-    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
-    described = set(re.findall(r"`(\w+)`", "".join(cells)))
-    assert described == set(dataset.columns)
+def test_the_dictionary_of_columns_is_fresh():
+    page = schema.LAKE.read_text(encoding="utf-8")
+    assert schema.COLUMNS.findall(page) == [schema.dictionary()], "run `just schema`"
+
+
+@pytest.mark.parametrize("model", schema.DATASETS, ids=lambda model: model.__name__)
+def test_every_column_is_described(model):
+    page = schema.LAKE.read_text(encoding="utf-8")
+    section = page.split(f"### {facts_of(model).name}\n")[1].split("\n#")[0]
+    described = re.findall(r"^\| `(\w+)` \| \S.* \| .* \| \S.* \|$", section, re.MULTILINE)
+    assert described == list(model.to_schema().columns)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_dataset_stands_in_the_dictionary(name):
+    described = {facts_of(model).name for model in schema.DATASETS}
+    assert re.sub(r"_(\d+|1D)$", "", name) in described
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,32 +1,48 @@
 """Rebuild clean data, quarantine and ledger from raw alone, offline."""
 
 import logging
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from etl.backfill.fold import Folded, Terms, fold, publish, raw_folder
-from etl.config import Settings
-from etl.datasets import Dataset
-from etl.instruments.lists import Universe, staged_universe
-from etl.proof import grid as plan
+from etl import workers
+from etl.backfill.fold import fold
+from etl.catalog import find_fetched
+from etl.dataset import Fetched, Snapshot
+from etl.instruments.lists import staged_listing
+from etl.instruments.record import Listing
+from etl.proof.protocol import Rules, Terms
 from lake import raw
 from lake.errors import CorruptFileError
-from lake.ledger import Record, Span, read_record
+from lake.ledger import Record, read_record
 from lake.lock import locked
-from lake.paths import Lake, Partition, open_lake
+from lake.partition import Partition
+from lake.paths import Lake
+from lake.publish import publish, tidy
+from lake.span import FOREVER, Span, clip, union
 from lake.write import remove_leftovers
-from validators.outages import load_outages
 
 logger = logging.getLogger(__name__)
 
+Rebuilt = tuple[Partition, Record]
+BYTES_A_SECOND = 10_000_000  # of raw, on one core: some 600,000 candles
+
 
 def replay(
-    settings: Settings, datasets: Sequence[Dataset], *, wait: bool = False
-) -> list[tuple[Partition, Record]]:
-    """Rebuild every partition that has raw data and return what each amounts to.
+    lake: Lake,
+    datasets: Sequence[Fetched | Snapshot],
+    rules: Rules,
+    *,
+    count: int | None = None,
+    wait: bool = False,
+) -> Iterator[Rebuilt]:
+    """Rebuild every partition that has raw data, as many at once as `count` or there are cores.
+
+    Yields
+    ------
+    tuple of Partition and Record
+        What each amounts to, in the order they are done.
 
     Raises
     ------
@@ -35,49 +51,44 @@ def replay(
     PartitionBusyError
         If another process writes one of the partitions and `wait` is false.
     """
-    lake = open_lake(settings.root)
-    universe = staged_universe(lake)
-    outages = load_outages(settings.outages)
-    rebuilt = []
-    for dataset in datasets:
-        for partition in staged_partitions(lake, dataset):
-            with locked(lake, [partition], wait=wait):
-                started = time.perf_counter()
-                terms = Terms(
-                    life=_life(universe, partition.instrument),
-                    now_ms=_last_heard_ms(lake, dataset, partition, universe),
-                    settle_ms=round(settings.settle_minutes * 60_000),
-                    confirm_after_ms=round(settings.confirm_after * 1000),
-                    outages=outages,
-                )
-                folded = _rebuild(lake, dataset, partition, terms)
-                seconds = time.perf_counter() - started
-                logger.info("%s: %d rows in %.2f s", partition, folded.record.rows, seconds)
-                rebuilt.append((partition, folded.record))
-    return rebuilt
+    listing = staged_listing(lake)
+    staged = [
+        one
+        for dataset in datasets
+        if isinstance(dataset, Fetched)
+        for one in dataset.staged(lake, listing)
+    ]
+    sizes = {one: _staged_bytes(lake, one) for one in staged}
+    staged.sort(key=lambda one: -sizes[one])  # the longest are not left to the end
+    calls: list[Callable[[], Rebuilt]] = [
+        partial(dataset.rebuild, lake)
+        for dataset in datasets
+        if isinstance(dataset, Snapshot) and dataset.has_raw(lake)
+    ]
+    for one in staged:
+        terms = Terms(_life(find_fetched(one.dataset), listing, one.part), listing.now_ms, rules)
+        calls.append(partial(rebuild, lake, one, terms, wait=wait))
+    seconds = sum(sizes.values()) / BYTES_A_SECOND
+    with workers.executor(count, len(calls), seconds) as pool:
+        for partition, record in workers.done(pool, calls):
+            logger.info("%s: %d rows", partition, record.rows)  # a worker's own log nobody reads
+            yield partition, record
 
 
-def staged_partitions(lake: Lake, dataset: Dataset) -> Iterator[Partition]:
-    """Yield the partitions of a dataset that have raw data, sorted."""
-    method = lake.raw(dataset.method.removeprefix("public/"))
-    for folder in sorted(method.glob(f"instrument=*/resolution={dataset.resolution}/year=*")):
-        instrument = folder.parts[-3].removeprefix("instrument=")
-        if dataset.holds(instrument):
-            yield Partition(dataset.name, instrument, int(folder.name.removeprefix("year=")))
+def rebuild(lake: Lake, partition: Partition, terms: Terms, *, wait: bool) -> Rebuilt:
+    """Rebuild one partition; where its raw never heard the exchange's clock, `terms` has it."""
+    dataset = find_fetched(partition.dataset)
+    with locked(lake, [partition], wait=wait):
+        folder = dataset.raw_folder(lake, partition)
+        remove_leftovers(folder)
+        tidy(lake, partition)
+        heard = Terms(terms.life, _last_heard_ms(lake, partition) or terms.now_ms, terms.rules)
+        content = fold(lake, dataset, partition, _wanted(lake, partition), heard)
+        publish(lake, partition, content, anew=True)
+    return partition, content.record
 
 
-def _rebuild(lake: Lake, dataset: Dataset, partition: Partition, terms: Terms) -> Folded:
-    raw_files = raw_folder(lake, dataset, partition.instrument, partition.year)
-    for path in (raw_files, *lake.files(partition)):
-        remove_leftovers(path)
-    folded = fold(lake, dataset, partition, _wanted(lake, dataset, partition), terms)
-    lake.clean(partition).unlink(missing_ok=True)
-    lake.ledger(partition).unlink(missing_ok=True)
-    publish(lake, partition, folded)
-    return folded
-
-
-def _wanted(lake: Lake, dataset: Dataset, partition: Partition) -> list[Span]:
+def _wanted(lake: Lake, partition: Partition) -> list[Span]:
     """Return what the ledger says was wanted; without one, what was asked for."""
     try:
         record = read_record(lake, partition)
@@ -86,25 +97,28 @@ def _wanted(lake: Lake, dataset: Dataset, partition: Partition) -> list[Span]:
         record = None
     if record is not None:
         return list(record.wanted)
-    folder = raw_folder(lake, dataset, partition.instrument, partition.year)
-    attempts = raw.read(folder)
+    attempts = raw.read(find_fetched(partition.dataset).raw_folder(lake, partition))
     starts, ends = (
         (attempts[name].cast(pa.int64()).to_numpy() // 1000).tolist()
         for name in ("window_start", "window_end")
     )
-    year = plan.year_span(partition.year)
     asked = (Span(start, end) for start, end in zip(starts, ends, strict=True))
-    return plan.union(plan.clip(span, year) for span in asked)
+    return union(clip(span, partition.span) for span in asked)
 
 
-def _last_heard_ms(lake: Lake, dataset: Dataset, partition: Partition, universe: Universe) -> int:
+def _last_heard_ms(lake: Lake, partition: Partition) -> int | None:
     """Return the exchange's clock when it was last heard of this partition."""
-    folder = raw_folder(lake, dataset, partition.instrument, partition.year)
-    heard = pc.max(raw.read(folder)["us_out"]).as_py()
-    return universe.now_ms if heard is None else heard // 1000
+    folder = find_fetched(partition.dataset).raw_folder(lake, partition)
+    heard = raw.last_heard_us(folder)
+    return None if heard is None else heard // 1000
 
 
-def _life(universe: Universe, instrument: str) -> Span:
-    """Return the instrument's life; all of time where no list of instruments was staged."""
-    known = universe.find(instrument)
-    return known.life if known else Span(0, 2**53)
+def _staged_bytes(lake: Lake, partition: Partition) -> int:
+    folder = find_fetched(partition.dataset).raw_folder(lake, partition)
+    return sum((folder / name).stat().st_size for name in raw.segments(folder))
+
+
+def _life(dataset: Fetched, listing: Listing, part: str) -> Span:
+    """Return the life of a part; all of time where no list of instruments was staged."""
+    known = dataset.find(listing, part)
+    return known.life if known else FOREVER

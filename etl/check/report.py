@@ -9,45 +9,43 @@ import polars as pl
 
 from etl.check.charts import FULL, NONE, OUTAGE, SOME, calendar_figure, figure_html, price_figure
 from etl.check.status import Status, statuses
-from etl.config import Settings
-from etl.datasets import find_dataset
+from etl.dataset import Dataset, Fetched
 from etl.errors import UsageError
 from etl.when import format_moment
-from lake.paths import open_lake
-from lake.read import held_instruments, scan
+from lake.paths import Lake
+from lake.read import held_parts, scan
 from lake.write import publish_bytes
-from validators.outages import Outage, load_outages
+from validators.outages import Outage
 from validators.quality import find_gaps
 
 TEMPLATE = Path(__file__).with_name("report.html")
 GOOD = ("COMPLETE", "OK", "PASS")
 
 
-def report_lake(settings: Settings, table: str, out: Path) -> None:
-    """Write the page of every instrument a lake holds in a table of one-minute candles.
+def report_lake(lake: Lake, dataset: Dataset, outages: Sequence[Outage], out: Path) -> None:
+    """Write the page of every instrument a lake holds one-minute candles of.
 
     Raises
     ------
     UsageError
-        There is no such table, it holds other rows, or nothing yet.
+        The dataset holds other rows, or nothing yet.
     LakeError
         A file of the lake cannot be read, or the page cannot be written.
     """
-    dataset = find_dataset(table)
-    if dataset.resolution != "1":
-        message = f"a report shows one-minute candles, such as perpetuals_ohlcv; not {table}"
+    name = dataset.name
+    if not (isinstance(dataset, Fetched) and dataset.resolution == "1"):
+        message = f"a report shows one-minute candles, such as perpetuals_ohlcv; not {name}"
         raise UsageError(message)
-    lake = open_lake(settings.root)
-    held = held_instruments(lake, table)
+    held = held_parts(lake, name)
     if not held:
-        message = f"{settings.root} holds nothing of {table} yet: run backfill first"
+        message = f"{lake.root} holds nothing of {name} yet: run backfill first"
         raise UsageError(message)
     write_report(
-        {instrument: scan(lake, table, instrument) for instrument in held},
-        summary=[_summary_row(status) for status in statuses(lake, table)],
-        outages=load_outages(settings.outages),
+        {instrument: scan(lake, name, instrument) for instrument in held},
+        summary=[_summary_row(status) for status in statuses(lake, name)],
+        outages=outages,
         out=out,
-        title=f"deribit-lake: {table}",
+        title=f"deribit-lake: {name}",
     )
 
 

@@ -1,27 +1,26 @@
-"""Say of each instrument what is held, what is missing and why, and the verdict."""
+"""Say of each part of each dataset what is held, what is missing and why, and the verdict."""
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import groupby, pairwise
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Literal
 
 import msgspec
 
-from etl.backfill.fold import raw_folder
-from etl.datasets import DATASETS, HOUR_MS, Dataset
-from etl.instruments.lists import settlement_currency
-from etl.proof import grid as plan
+from etl.catalog import DATASETS
+from etl.check.books import Books, Subject
+from etl.dataset import Computed, Fetched
+from etl.instruments.names import parse_name
 from etl.when import format_moment
-from lake import raw
-from lake.ledger import SETTLED, Record, records
-from lake.paths import Lake, Partition
-from lake.read import held_instruments
+from lake.ledger import SETTLED, Record
+from lake.partition import Partition
+from lake.paths import Lake
 
 Verdict = Literal["COMPLETE", "INCOMPLETE", "UNKNOWN"]
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What the lake holds of one instrument in one dataset; times in Unix milliseconds.
+    """What the lake holds of one part of one dataset; times in Unix milliseconds.
 
     `gaps` counts missing rows by reason. The verdict is COMPLETE where every row asked for is held
     or settled as not to be had, UNKNOWN where the ledger does not vouch for the files.
@@ -51,25 +50,15 @@ class CurrencyStatus(msgspec.Struct, frozen=True):
 
 
 def statuses(lake: Lake, dataset: str | None = None) -> list[Status]:
-    """Return the status of every instrument of one dataset, or of all, sorted.
+    """Return the status of every part of one dataset, or of all, sorted.
 
     Raises
     ------
     CorruptFileError
         If a ledger file cannot be read.
     """
-    found = []
-    known = sorted(records(lake, dataset))
-    for (name, instrument), group in groupby(known, key=lambda one: _subject(one[0])):
-        found.append(_status(lake, name, instrument, list(group)))
-    vouched = {(status.dataset, status.instrument) for status in found}
-    for name in [dataset] if dataset else lake.datasets():
-        strays = set(held_instruments(lake, name)) - {held for of, held in vouched if of == name}
-        found += [
-            Status(name, stray, "UNKNOWN", why="files without a ledger: run replay")
-            for stray in strays
-        ]
-    return sorted(found, key=lambda status: (status.dataset, status.instrument))
+    books = Books(lake, dataset)
+    return [_status(books, subject) for subject in books.subjects()]
 
 
 def overall(found: Sequence[Status]) -> Verdict:
@@ -91,7 +80,7 @@ def table(found: Sequence[Status]) -> str:
 
 def by_currency(found: Sequence[Status]) -> list[CurrencyStatus]:
     """Return one line for each settlement currency of dated futures, sorted."""
-    ordered = sorted(found, key=lambda status: settlement_currency(status.instrument))
+    ordered = sorted(found, key=_settles_in)
     return [
         CurrencyStatus(
             currency,
@@ -102,12 +91,13 @@ def by_currency(found: Sequence[Status]) -> list[CurrencyStatus]:
             sum(status.fillers for status in group),
         )
         for currency, group in (
-            (currency, list(members))
-            for currency, members in groupby(
-                ordered, key=lambda status: settlement_currency(status.instrument)
-            )
+            (currency, list(members)) for currency, members in groupby(ordered, key=_settles_in)
         )
     ]
+
+
+def _settles_in(status: Status) -> str:
+    return parse_name(status.instrument).settles_in
 
 
 def currency_table(found: Sequence[Status]) -> str:
@@ -138,70 +128,56 @@ def _cells(status: Status) -> tuple[str, ...]:
     )
 
 
-def _subject(partition: Partition) -> tuple[str, str]:
-    return partition.dataset, partition.instrument
-
-
-def _status(
-    lake: Lake, name: str, instrument: str, parts: Sequence[tuple[Partition, Record]]
-) -> Status:
-    kept = [record for _, record in parts]
-    dataset = DATASETS.get(name)
-    gaps = _gaps(kept, dataset.grid.step_ms if dataset else HOUR_MS)
-    doubts = [_doubt(lake, dataset, part, record) for part, record in parts]
-    why = next(filter(None, [*doubts, _stray(lake, name, instrument, parts)]), "")
-    is_complete = all(reason in SETTLED for reason in gaps)
+def _status(books: Books, subject: Subject) -> Status:
+    name, part = subject
+    parts = books.by_subject.get(subject, [])
+    kept = [books.held[one] for one in parts]
+    gaps = _gaps(name, kept)
+    doubts = [*map(books.doubt, parts), books.missing(subject), _stray(books, subject)]
+    why = next(filter(None, doubts), "")
+    short = _shortfall(books, parts, gaps)
     return Status(
         name,
-        instrument,
-        "UNKNOWN" if why else "COMPLETE" if is_complete else "INCOMPLETE",
+        part,
+        "UNKNOWN" if why else "COMPLETE" if short is None else "INCOMPLETE",
         min((record.first_ms for record in kept if record.first_ms is not None), default=None),
         max((record.last_ms for record in kept if record.last_ms is not None), default=None),
         sum(record.rows for record in kept),
         sum(record.fillers for record in kept),
         sum(record.quarantined for record in kept),
         gaps,
-        why,
+        why or short or "",
     )
 
 
-def _gaps(kept: Sequence[Record], step_ms: int) -> dict[str, int]:
-    """Count missing rows by reason, looking across the years.
+def _shortfall(books: Books, parts: Sequence[Partition], gaps: Mapping[str, int]) -> str | None:
+    """Return why a part is not complete, in words where its gaps do not say it; None if it is."""
+    computed = [one for one in parts if books.held[one].inputs is not None]
+    if broken := sum(books.held[one].quarantined for one in computed):
+        return f"{broken:,} rows broke their contract: see quarantine_{computed[0].dataset}"
+    partial = [one.period for one in parts if not books.is_whole(one)]
+    if partial and not gaps:
+        return f"{partial[0]} is made from what is INCOMPLETE"
+    return "" if partial or any(reason not in SETTLED for reason in gaps) else None
 
-    What a partition takes for the time before the first trade is a hole like any other where an
-    earlier one holds rows; and what lies between two wanted spans was never asked.
-    """
+
+def _gaps(name: str, kept: Sequence[Record]) -> dict[str, int]:
+    """Count what is missing of a part by reason."""
+    dataset = DATASETS.get(name)
+    if isinstance(dataset, Fetched):
+        return dataset.proof.count(kept)
     counts: Counter[str] = Counter()
-    has_rows = False
-    for record in kept:
-        for reason, rows in record.gap_rows(step_ms).items():
-            counts["unexplained" if has_rows and reason == "before_first_trade" else reason] += rows
-        has_rows = has_rows or record.rows > 0
-    spans = plan.union(span for record in kept for span in record.wanted)
-    between = sum(after.start_ms - before.end_ms for before, after in pairwise(spans))
-    counts["not_asked"] += between // step_ms
+    if isinstance(dataset, Computed) and dataset.step_ms:
+        for record in kept:
+            counts.update(record.gap_rows(dataset.step_ms))
     return {reason: rows for reason, rows in sorted(counts.items()) if rows}
 
 
-def _doubt(lake: Lake, dataset: Dataset | None, partition: Partition, record: Record) -> str:
-    """Return why the ledger does not vouch for a partition's files, or nothing.
-
-    Without a dataset it is a partition made from others, that has no raw of its own.
-    """
-    year = partition.year
-    if dataset and record.segments != raw.segments(
-        raw_folder(lake, dataset, partition.instrument, year)
-    ):
-        return f"raw of {partition.year} is newer than the ledger: run backfill, heal or replay"
-    if record.rows and not lake.clean(partition).exists():
-        return f"{lake.clean(partition)} is gone: run replay"
-    return ""
-
-
-def _stray(
-    lake: Lake, name: str, instrument: str, parts: Sequence[tuple[Partition, Record]]
-) -> str:
-    """Return which published file of an instrument has no ledger, or nothing."""
-    vouched = {lake.clean(partition) for partition, _ in parts}
-    files = sorted((lake.clean_folder(name) / instrument).glob("*.parquet"))
-    return next((f"{path} has no ledger: run replay" for path in files if path not in vouched), "")
+def _stray(books: Books, subject: Subject) -> str:
+    """Return which published file of a part has no ledger, or nothing."""
+    parts = books.by_subject.get(subject, [])
+    vouched = {books.lake.published(books.held[one].top, one) for one in parts}
+    strays = (path for path in books.files.get(subject, []) if path not in vouched)
+    is_computed = isinstance(DATASETS.get(subject[0]), Computed)
+    run = f"`deribit-lake compute {subject[0]}`" if is_computed else "replay"
+    return next((f"{path} has no ledger: run {run}" for path in strays), "")

@@ -1,60 +1,72 @@
-"""Commands that derive one dataset from others: compute basis."""
+"""The command that makes datasets from others: compute."""
 
 from typing import Annotated
 
 import typer
 
-from etl.commands.options import AsJson, End, Start, Wait, print_json, reporting, settings_of
+from etl.commands.options import (
+    AsJson,
+    End,
+    Start,
+    Wait,
+    Workers,
+    print_json,
+    reporting,
+    settings_of,
+)
 
-compute_app = typer.Typer(no_args_is_help=True, help="Derive datasets from what the lake holds.")
+app = typer.Typer()
 
 
-@compute_app.callback()
-def _compute() -> None:
-    pass
-
-
-@compute_app.command("basis")
-def compute_basis(
+@app.command()
+def compute(
     context: typer.Context,
+    datasets: Annotated[
+        list[str] | None,
+        typer.Argument(help="What to compute, by name: basis, futures_curve …; default: all."),
+    ] = None,
     currency: Annotated[
-        str, typer.Option(help="Underlyings, by commas: BTC,ETH,BTC_USDC; default: all held.")
+        str, typer.Option(help="Parts, by commas: BTC,ETH,BTC_USDC; default: all held.")
     ] = "",
     start: Start = None,
     end: End = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Minutes a price may be older than its last trade.")
-    ] = 60,
+        float | None,
+        typer.Option(min=0, help="Minutes a price may be older than its last trade; default: 60."),
+    ] = None,
+    workers: Workers = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compute the basis of dated futures per minute, and the term structure it makes.
+    """Compute what is new or changed: a dataset, what it is made from, and what follows of it.
 
     Example: deribit-lake compute basis --currency BTC --start 2024-01-01
     """
-    from datetime import timedelta
-
-    from etl.backfill.run import words
-    from etl.compute import compute_basis as compute
+    from etl import pipeline
+    from etl.backfill.wish import words
+    from etl.catalog import computed, find_computed
+    from etl.compute.run import Ask
     from etl.when import parse_span
-    from lake.paths import open_lake
 
     settings = settings_of(context)
+    chosen = [find_computed(name) for name in datasets or []]
+    options = {} if tolerance is None else {"tolerance": tolerance}
+    ask = Ask(
+        parts=words(currency),
+        span=parse_span(start, end),
+        options=options,
+        by_name=bool(chosen),
+        workers=workers,
+        wait=wait,
+    )
     with reporting(settings) as progress:
-        report = compute(
-            open_lake(settings.root),
-            progress,
-            currencies=words(currency),
-            span=parse_span(start, end),
-            tolerance=timedelta(minutes=tolerance),
-            wait=wait,
-        )
+        lake = pipeline.open_to_write(settings, progress)
+        report = pipeline.compute_all(lake, chosen or list(computed()), progress, ask)
     if as_json:
         print_json(report)
         return
     for note in report.notes:
         typer.echo(f"note: {note}")
     typer.echo(
-        f"{report.months_computed} months computed, {report.rows:,} rows; "
-        f"{report.months_unchanged} months unchanged"
+        f"{report.computed} partitions computed, {report.rows:,} rows; {report.unchanged} unchanged"
     )

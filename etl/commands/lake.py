@@ -1,8 +1,9 @@
 """Commands that work on the lake alone: status, quality, replay, verify, query, sql, report."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +12,17 @@ from etl.commands.options import (
     AsJson,
     DatasetName,
     Wait,
+    Workers,
+    datasets_of,
+    lake_of,
     print_json,
     print_status,
     reporting,
     settings_of,
 )
+
+if TYPE_CHECKING:
+    from lake.paths import Lake
 
 app = typer.Typer()
 
@@ -43,37 +50,37 @@ def status(context: typer.Context, dataset: DatasetName = None, as_json: AsJson 
     Example: deribit-lake status --json
     """
     from etl.check.status import statuses
-    from etl.datasets import find_dataset
-    from lake.paths import open_lake
 
-    name = find_dataset(dataset).name if dataset else None
-    print_status(statuses(open_lake(settings_of(context).root), name), as_json=as_json)
+    name = datasets_of(dataset)[0].name if dataset else None
+    print_status(statuses(lake_of(context), name), as_json=as_json)
 
 
 @app.command()
 def quality(
     context: typer.Context,
-    table: Annotated[str, typer.Option(help="Dataset to check.")] = "perpetuals_ohlcv",
+    dataset: Annotated[
+        str, typer.Option("--dataset", "--table", help="Dataset to check, by its name.")
+    ] = "perpetuals_ohlcv",
     source: Annotated[Source, typer.Option("--from", help="Where it lies.")] = Source.lake,
     gap_minutes: Annotated[float, typer.Option(help="Longest gap that is no finding.")] = 5.0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the reports; default: reports/TABLE.")
+        Path | None, typer.Option(help="Folder of the reports; default: reports/DATASET.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check gaps, sanity, outliers and fillers; write the findings as CSV.
 
-    Example: deribit-lake quality --table perpetuals_ohlcv --gap-minutes 5
+    Example: deribit-lake quality --dataset perpetuals_ohlcv --gap-minutes 5
     """
+    from etl.catalog import find
     from etl.check.quality import check_lake, summary
+    from etl.check.quality_database import check_database
+    from validators.outages import load_outages
 
-    settings, out_dir = settings_of(context), out or Path("reports") / table
-    if source is Source.db:
-        from etl.check.quality_database import check_database
-
-        found = check_database(settings, table, gap_minutes=gap_minutes, out_dir=out_dir)
-    else:
-        found = check_lake(settings, table, gap_minutes=gap_minutes, out_dir=out_dir)
+    settings, lake, chosen = settings_of(context), lake_of(context), find(dataset)
+    out_dir, outages = out or Path("reports") / chosen.name, load_outages(settings.outages)
+    check = partial(check_database, settings) if source is Source.db else check_lake
+    found = check(lake, chosen, outages, out_dir=out_dir, gap_minutes=gap_minutes)
     if as_json:
         print_json(found)
     else:
@@ -82,22 +89,21 @@ def quality(
 
 
 @app.command()
-def replay(context: typer.Context, dataset: DatasetName = None, wait: Wait = False) -> None:
-    """Rebuild clean data, quarantine and ledger from raw alone, offline.
+def replay(
+    context: typer.Context,
+    dataset: DatasetName = None,
+    workers: Workers = None,
+    wait: Wait = False,
+) -> None:
+    """Rebuild datasets offline: what was fetched from raw alone, what is computed from that.
 
     Example: deribit-lake replay --dataset perpetuals_ohlcv
     """
-    from etl.backfill.replay import replay as rebuild
-    from etl.datasets import DATASETS, FUNDING, find_dataset
-    from etl.index_prices import publish_index_prices
-    from lake.paths import open_lake
+    from etl import pipeline
 
-    settings = settings_of(context)
-    chosen = [find_dataset(dataset)] if dataset else list(DATASETS.values())
-    with reporting(settings):
-        rebuilt = rebuild(settings, chosen, wait=wait)
-        if FUNDING in chosen:
-            rebuilt += publish_index_prices(open_lake(settings.root), wait=wait)
+    settings, chosen = settings_of(context), datasets_of(dataset)
+    with reporting(settings) as progress:
+        rebuilt = list(pipeline.replay(settings, chosen, progress, workers=workers, wait=wait))
     rows = sum(record.rows for _, record in rebuilt)
     typer.echo(f"rebuilt {len(rebuilt)} partitions, {rows:,} rows")
 
@@ -105,6 +111,7 @@ def replay(context: typer.Context, dataset: DatasetName = None, wait: Wait = Fal
 @app.command()
 def verify(
     context: typer.Context,
+    dataset: DatasetName = None,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Move corrupt files aside.")
     ] = False,
@@ -113,12 +120,11 @@ def verify(
 
     Example: deribit-lake verify --quarantine
     """
-    from lake.paths import open_lake
     from lake.verify import set_aside
     from lake.verify import verify as examine
 
-    lake = open_lake(settings_of(context).root)
-    faults = list(examine(lake))
+    lake = lake_of(context)
+    faults = list(examine(lake, datasets_of(dataset)[0].name if dataset else None))
     for fault in faults:
         moved = f"; moved to {set_aside(lake, fault)}" if quarantine and fault.is_corrupt else ""
         typer.echo(f"{fault.reason}{moved}")
@@ -137,11 +143,15 @@ def query(
 
     Example: deribit-lake query "SELECT count(*) FROM perpetuals_ohlcv"
     """
-    from lake.paths import open_lake
-    from lake.views import connect, select, write
+    from lake.errors import QueryError
+    from lake.views import open_views, select, write
 
-    connection = connect(open_lake(settings_of(context).root))
-    write(select(connection, sql), output.value, out)
+    lake = lake_of(context)
+    try:
+        write(select(open_views(lake), sql), output.value, out)
+    except QueryError:
+        _check_held(lake, sql)
+        raise
 
 
 @app.command("sql")
@@ -150,23 +160,46 @@ def interactive(context: typer.Context) -> None:
 
     Example: deribit-lake sql
     """
-    from lake.paths import open_lake
     from lake.views import converse
 
-    converse(open_lake(settings_of(context).root))
+    converse(lake_of(context))
 
 
 @app.command()
 def report(
     context: typer.Context,
-    table: Annotated[str, typer.Option(help="Dataset to show.")] = "perpetuals_ohlcv",
+    dataset: Annotated[
+        str, typer.Option("--dataset", "--table", help="Dataset to show, of one-minute candles.")
+    ] = "perpetuals_ohlcv",
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Draw what is held: a coverage calendar and a price chart, in one HTML file.
 
     Example: deribit-lake report --out report.html
     """
+    from etl.catalog import find
     from etl.check.report import report_lake
+    from validators.outages import load_outages
 
-    report_lake(settings_of(context), table, out)
+    outages = load_outages(settings_of(context).outages)
+    report_lake(lake_of(context), find(dataset), outages, out)
     typer.echo(f"wrote {out}")
+
+
+def _check_held(lake: "Lake", sql: str) -> None:
+    """Refuse a query that names a dataset of which nothing is held.
+
+    Raises
+    ------
+    UsageError
+        If it does; the message says what to run.
+    """
+    import re
+
+    from etl.catalog import DATASETS, maker_of
+    from etl.errors import UsageError
+
+    for name, dataset in DATASETS.items():
+        if re.search(rf"\b{name}\b", sql) and not lake.files(name):
+            message = f"{lake.root} holds nothing of {name} yet: run {maker_of(dataset)}"
+            raise UsageError(message)

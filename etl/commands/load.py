@@ -4,21 +4,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.commands.options import ERROR, AsJson, print_json, reporting, settings_of
+from etl.commands.options import (
+    ERROR,
+    AsJson,
+    DatasetName,
+    lake_of,
+    print_json,
+    reporting,
+    settings_of,
+)
 
 if TYPE_CHECKING:
-    from etl.backfill.run import Wish
-    from etl.config import Settings
     from etl.database.load import LoadReport
+    from etl.dataset import Dataset
 
 app = typer.Typer()
-Table = Annotated[str | None, typer.Option("--dataset", help="One table; default: all.")]
 
 
 @app.command("load")
 def load_lake(
     context: typer.Context,
-    dataset: Table = None,
+    dataset: DatasetName = None,
     instruments: Annotated[
         str | None, typer.Option(help="Names, separated by commas; default: all.")
     ] = None,
@@ -31,42 +37,54 @@ def load_lake(
 
     Example: deribit-lake load --dataset perpetuals_ohlcv --instruments BTC-PERPETUAL
     """
+    from etl.backfill.wish import words
     from etl.database.load import load
+    from etl.pipeline import open_to_write
     from etl.when import parse_span
 
     settings, span = settings_of(context), parse_span(start, end)
-    names = [name.strip() for name in instruments.split(",")] if instruments else None
     with reporting(settings) as progress:
         done = load(
-            settings, progress, datasets=_tables(dataset), instruments=names, span=span, full=full
+            settings,
+            open_to_write(settings, progress),
+            progress,
+            datasets=_with_table(dataset),
+            parts=words(instruments) or None,
+            span=span,
+            full=full,
         )
-    _print_load(done, as_json=as_json)
+    print_load(done, as_json=as_json)
 
 
 @app.command("reload")
-def reload_lake(context: typer.Context, dataset: Table = None, as_json: AsJson = False) -> None:
+def reload_lake(
+    context: typer.Context, dataset: DatasetName = None, as_json: AsJson = False
+) -> None:
     """Empty the tables and load them again from Parquet.
 
     Example: deribit-lake reload
     """
     from etl.database.load import empty, load
+    from etl.pipeline import open_to_write
 
-    settings = settings_of(context)
+    settings, chosen = settings_of(context), _with_table(dataset)
     with reporting(settings) as progress:
-        empty(settings, _tables(dataset))
-        done = load(settings, progress, datasets=_tables(dataset))
-    _print_load(done, as_json=as_json)
+        lake = open_to_write(settings, progress)
+        empty(settings, chosen)
+        done = load(settings, lake, progress, datasets=chosen)
+    print_load(done, as_json=as_json)
 
 
 @app.command("verify-db")
-def verify_db(context: typer.Context, dataset: Table = None, as_json: AsJson = False) -> None:
+def verify_db(context: typer.Context, dataset: DatasetName = None, as_json: AsJson = False) -> None:
     """Read the database back and hold it against the lake, month by month.
 
     Example: deribit-lake verify-db
     """
     from etl.database.verify import verify_database
 
-    compared, differences = verify_database(settings_of(context), _tables(dataset))
+    chosen = _with_table(dataset)
+    compared, differences = verify_database(settings_of(context), lake_of(context), chosen)
     if as_json:
         print_json({"rows": compared, "differences": differences})
     else:
@@ -77,46 +95,8 @@ def verify_db(context: typer.Context, dataset: Table = None, as_json: AsJson = F
     raise typer.Exit(ERROR if differences else 0)
 
 
-def check_loadable(settings: "Settings", dataset: str) -> None:
-    """Refuse, before a long backfill, what could not be loaded after it.
-
-    Raises
-    ------
-    UsageError
-        If the dataset has no table: other resolutions than one minute are never loaded.
-    DatabaseError
-        If the database cannot be reached or is not what the schema says.
-    """
-    from etl.database.connection import connect, database_errors
-    from etl.database.schema import check_schema
-
-    _tables(dataset)
-    with database_errors(), connect(settings) as connection:
-        check_schema(connection)
-
-
-def load_after(settings: "Settings", wish: "Wish", *, quiet: bool) -> None:
-    """Load what a backfill has just brought."""
-    from etl.database.load import load
-
-    with reporting(settings) as progress:
-        names = wish.instruments or None  # futures are chosen by currency, too
-        done = load(settings, progress, datasets=[wish.dataset.name], instruments=names)
-    if not quiet:
-        _print_load(done)
-
-
-def _tables(dataset: str | None) -> list[str]:
-    from etl.database.parts import LOADED
-    from etl.errors import UsageError
-
-    if dataset is not None and dataset not in LOADED:
-        message = f"no table for dataset {dataset!r}; choose from: {', '.join(LOADED)}"
-        raise UsageError(message)
-    return [dataset] if dataset else list(LOADED)
-
-
-def _print_load(done: "LoadReport", *, as_json: bool = False) -> None:
+def print_load(done: "LoadReport", *, as_json: bool = False) -> None:
+    """Say what a load did."""
     if as_json:
         print_json(done)
         return
@@ -129,3 +109,13 @@ def _print_load(done: "LoadReport", *, as_json: bool = False) -> None:
         f"{done.months_loaded} months loaded, {done.months_unchanged} unchanged, "
         f"in {done.seconds:.1f} s{rate}"
     )
+
+
+def _with_table(name: str | None) -> "list[Dataset]":
+    from etl.catalog import find
+    from etl.database.parts import check_has_table, loadable
+
+    if name is None:
+        return loadable()
+    check_has_table(found := find(name))
+    return [found]

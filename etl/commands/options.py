@@ -15,7 +15,9 @@ import typer
 if TYPE_CHECKING:
     from etl.check.status import Status
     from etl.config import Settings
+    from etl.dataset import Dataset, Fetched
     from etl.progress import Progress
+    from lake.paths import Lake
 
 ERROR, INCOMPLETE, UNKNOWN, INTERRUPTED = 1, 3, 4, 130
 
@@ -27,7 +29,16 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait for another writer to f
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cost and stop.")]
 AndLoad = Annotated[bool, typer.Option("--load", help="Load it into the database afterwards.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DatasetName = Annotated[str | None, typer.Option("--dataset", help="One dataset; default: all.")]
+DatasetName = Annotated[
+    str | None,
+    typer.Option("--dataset", "--table", help="One dataset, by its name; default: all."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Processes that compute side by side; default: all cores, where it pays."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,27 @@ def settings_of(context: typer.Context) -> "Settings":
     """Return the settings the global options of a command amount to."""
     flags: Flags = context.find_root().obj
     return flags.settings()
+
+
+def lake_of(context: typer.Context) -> "Lake":
+    """Return the lake the global options of a command name."""
+    from lake.paths import open_lake
+
+    return open_lake(settings_of(context).root)
+
+
+def datasets_of(name: str | None) -> "list[Dataset]":
+    """Return the dataset of that name, or all."""
+    from etl.catalog import DATASETS, find
+
+    return [find(name)] if name else list(DATASETS.values())
+
+
+def fetched_of(name: str | None) -> "list[Fetched]":
+    """Return the dataset of that name, or all that pages are fetched for."""
+    from etl.catalog import fetched, find_fetched
+
+    return [find_fetched(name)] if name else list(fetched())
 
 
 def set_for_run(context: typer.Context, **values: Any) -> None:

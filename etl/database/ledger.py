@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from adbc_driver_postgresql.dbapi import Connection
 
+from etl.catalog import DATASETS
 from etl.database.connection import transaction
-from etl.database.parts import Entry, Key, key_of
+from etl.database.parts import Entry, partition_of
+from lake.partition import Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +20,18 @@ class Held:
     source: str
 
 
-def held_by_file(connection: Connection) -> dict[Key, dict[Entry, Held]]:
-    """Return the lines of the ledger by the file of the lake they are from."""
-    found: dict[Key, dict[Entry, Held]] = {}
+def held_by_file(connection: Connection) -> dict[Partition, dict[Entry, Held]]:
+    """Return the lines of the ledger by the partition of the lake they are from."""
+    found: dict[Partition, dict[Entry, Held]] = {}
     with transaction(connection), connection.cursor() as cursor:
         cursor.execute(
             "SELECT dataset, instrument, month, rows, checksum, source FROM reference.load_ledger"
         )
         for dataset, subject, month, *rest in cursor.fetchall():
             entry = Entry(subject, month)
-            found.setdefault(key_of(dataset, entry), {})[entry] = Held(*rest)
+            if dataset in DATASETS:
+                partition = partition_of(DATASETS[dataset], entry)
+                found.setdefault(partition, {})[entry] = Held(*rest)
     return found
 
 

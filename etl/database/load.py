@@ -23,14 +23,25 @@ from etl.config import Settings
 from etl.database.connection import connect, database_errors, transaction
 from etl.database.ledger import Held, forget, held_by_file, note
 from etl.database.months import is_touched, month_bounds
-from etl.database.parts import LOADED, NO_MONTH, Batch, Entry, Key, batches, schema_of
+from etl.database.parts import (
+    NO_MONTH,
+    Batch,
+    Entry,
+    batches,
+    check_has_table,
+    loadable,
+    schema_of,
+    strays,
+)
 from etl.database.schema import check_schema
-from etl.database.tables import Column, tables
+from etl.database.tables import Column, Table, table_of
+from etl.dataset import Dataset
 from etl.errors import LoadError
 from etl.progress import Progress
-from lake.ledger import Span
-from lake.paths import open_lake
+from lake.partition import Partition
+from lake.paths import Lake
 from lake.read import checksum
+from lake.span import Span
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +62,13 @@ class LoadReport:
     notes: list[str] = field(default_factory=list)
 
 
-def load(
+def load(  # noqa: PLR0913  (the options of one command)
     settings: Settings,
+    lake: Lake,
     progress: Progress,
     *,
-    datasets: Sequence[str] = LOADED,
-    instruments: Sequence[str] | None = None,
+    datasets: Sequence[Dataset] | None = None,
+    parts: Sequence[str] | None = None,
     span: Span | None = None,
     full: bool = False,
 ) -> LoadReport:
@@ -64,10 +76,12 @@ def load(
 
     Parameters
     ----------
-    instruments
+    datasets
+        Without any, all that have a table.
+    parts
         Instruments, indices or underlyings; None for all.
     span
-        Only months it reaches into. The list of instruments has none and is left out.
+        Only months it reaches into. What has no months is left out.
     full
         Compare every row again, whatever the ledger of the database says.
 
@@ -78,29 +92,48 @@ def load(
     LoadError
         If another load is running, or a file of the lake is not what its ledger says.
     """
-    started = time.monotonic()
-    lake, report = open_lake(settings.root), LoadReport()
-    there = [batch for name in datasets for batch in batches(lake, name)]
-    chosen = [batch for batch in there if instruments is None or batch.key.name in instruments]
+    started, report = time.monotonic(), LoadReport()
+    datasets = loadable() if datasets is None else datasets
+    there = [batch for one in datasets for batch in batches(lake, one)]
+    chosen = [batch for batch in there if parts is None or batch.partition.part in parts]
     with database_errors(), connect(settings) as connection:
         check_schema(connection)
         _allow_compressed(connection)
         with _only_loader(connection):
             held = held_by_file(connection)
-            files = [_File(connection, one, held.get(one.key, {}), span, full) for one in chosen]
+            files = [
+                _File(connection, one, held.get(one.partition, {}), span, full) for one in chosen
+            ]
             changed = [file for file in files if full or not _is_unchanged(file)]
             report.months_unchanged += _lines(files) - _lines(changed)
             for file in changed:
-                progress.expect(file.batch.key.name, 1)
+                progress.expect(file.batch.partition.part, 1)
             for file, contents in _read_ahead(changed):
                 _load_file(file, contents, report)
-                progress.advance(file.batch.key.name)
-            report.notes += _strangers(held, {batch.key for batch in there}, datasets)
+                progress.advance(file.batch.partition.part)
+            names = [one.name for one in datasets]
+            report.notes += _strangers(held, {batch.partition for batch in there}, names)
+    report.notes += [note for one in datasets for note in strays(lake, one)]
     report.seconds = time.monotonic() - started
     return report
 
 
-def empty(settings: Settings, datasets: Sequence[str] = LOADED) -> None:
+def check_loadable(settings: Settings, dataset: Dataset) -> None:
+    """Refuse, before a long backfill, what could not be loaded after it.
+
+    Raises
+    ------
+    UsageError
+        If the dataset has no table: other resolutions than one minute are never loaded.
+    DatabaseError
+        If the database cannot be reached or is not what the schema says.
+    """
+    check_has_table(dataset)
+    with database_errors(), connect(settings) as connection:
+        check_schema(connection)
+
+
+def empty(settings: Settings, datasets: Sequence[Dataset]) -> None:
     """Empty the tables and forget what was loaded, in one transaction: `load` then loads all.
 
     Raises
@@ -111,9 +144,9 @@ def empty(settings: Settings, datasets: Sequence[str] = LOADED) -> None:
     with database_errors(), connect(settings) as connection:
         check_schema(connection)
         with _only_loader(connection), transaction(connection), connection.cursor() as cursor:
-            for name in datasets:
-                cursor.execute(f"TRUNCATE {tables()[name].path}")
-                forget(connection, name)
+            for one in datasets:
+                cursor.execute(f"TRUNCATE {table_of(one.model).path}")
+                forget(connection, one.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +160,11 @@ class _File:
     full: bool
 
     @property
-    def dataset(self) -> str:
-        return self.batch.key.dataset
+    def table(self) -> Table:
+        return table_of(self.batch.dataset.model)
 
     def note(self, rows: Mapping[Entry, int], sums: Mapping[Entry, str]) -> None:
-        note(self.connection, self.dataset, self.batch.source, rows, sums)
+        note(self.connection, self.batch.dataset.name, self.batch.source, rows, sums)
 
 
 def _lines(files: Iterable[_File]) -> int:
@@ -164,7 +197,7 @@ def _read_ahead(files: Sequence[_File]) -> Iterator[tuple[_File, _Contents]]:
 def _load_file(file: _File, contents: _Contents, report: LoadReport) -> None:
     parts, sums = contents.parts, contents.sums
     for entry in file.held.keys() - parts.keys():
-        parts[entry], sums[entry] = schema_of(file.dataset).empty_table(), ""
+        parts[entry], sums[entry] = schema_of(file.batch.dataset).empty_table(), ""
     chosen = sorted(entry for entry in parts if is_touched(entry.month, file.span))
     changed = [
         entry for entry in chosen if file.full or _differs(file.held.get(entry), sums[entry])
@@ -189,7 +222,7 @@ def _append(
     file: _File, parts: Mapping[Entry, pa.Table], sums: Mapping[Entry, str], report: LoadReport
 ) -> bool:
     """Append months the table holds nothing of, and say whether that was so."""
-    table, rows = tables()[file.dataset], pa.concat_tables(parts.values())
+    table, rows = file.table, pa.concat_tables(parts.values())
     months: dict[str, list[Entry]] = {}
     for entry in parts:
         months.setdefault(entry.subject, []).append(entry)
@@ -222,7 +255,7 @@ def _revise(file: _File, entry: Entry, part: pa.Table, total: str, report: LoadR
         cursor.execute("ANALYZE pg_temp.staged")
         counts = []
         for step in ("delete_gone", "update_changed", "insert_missing"):
-            cursor.execute(_statement(step, file.dataset, has_months=bool(where)), where)
+            cursor.execute(_statement(step, file.table, has_months=bool(where)), where)
             (count,) = cursor.fetchone() or (0,)
             counts.append(count)
         cursor.execute("DROP TABLE pg_temp.staged")
@@ -236,9 +269,8 @@ def _revise(file: _File, entry: Entry, part: pa.Table, total: str, report: LoadR
 _SCOPE = "held.{subject} = $1 AND held.timestamp >= $2 AND held.timestamp < $3"
 
 
-def _statement(name: str, dataset: str, *, has_months: bool) -> str:
+def _statement(name: str, table: Table, *, has_months: bool) -> str:
     """Return one of the statements of ``sql/load`` for a table."""
-    table = tables()[dataset]
     subject, *rest = table.key
     key = rest if has_months else table.key  # a month is of one subject
     values = [column for column in table.columns if column.name not in table.key]
@@ -275,13 +307,13 @@ def _differs(held: Held | None, total: str) -> bool:
 
 
 def _strangers(
-    held: Mapping[Key, object], known: Collection[Key], datasets: Collection[str]
+    held: Mapping[Partition, object], known: Collection[Partition], datasets: Collection[str]
 ) -> list[str]:
     """Name what the database holds and this lake has never heard of: it is left alone."""
     return [
-        f"the database holds {' '.join(key).rstrip()}, which this lake does not know"
-        for key in sorted(held)
-        if key.dataset in datasets and key not in known
+        f"the database holds {one}, which this lake does not know"
+        for one in sorted(held)
+        if one.dataset in datasets and one not in known
     ]
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pyarrow as pa
 
-from lake.ledger import Span
+from lake.span import Span
 
 
 def months_of(table: pa.Table) -> dict[date, pa.Table]:

@@ -1,48 +1,35 @@
 """What there is to load: the files of the lake, each with the part of the database it fills.
 
 The database's ledger has one line per dataset, subject and month: the subject is what the key of
-the table begins with, an instrument, an index or an underlying. A file fills the lines of a year,
-or of a month and many subjects; the list of instruments is one line without a month.
+the table begins with, an instrument, an index or an underlying. A file fills the lines of its
+period, of one subject or of many; a table without time has one line, without a month.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import polars as pl
 import pyarrow as pa
-from pandera.polars import DataFrameModel
 
-from etl import compute, index_prices
-from etl.backfill.fold import arrow
+from etl.catalog import DATASETS
 from etl.database.exact import exact
-from etl.database.months import month_bounds, months_of
-from etl.database.tables import tables
-from etl.datasets import DATASETS
-from etl.errors import LoadError
-from etl.instruments import table as universe_table
+from etl.database.months import months_of
+from etl.database.tables import Table, table_of
+from etl.dataset import Dataset, part_of
+from etl.errors import LoadError, UsageError
+from lake.arrow import arrow
 from lake.ledger import Record, records
-from lake.paths import Lake, Partition
-from lake.read import checksum, footer, read_table
-from validators.derived import FuturesBasis, FuturesCurve
-from validators.reference import IndexPrices
-from validators.universe import Instruments
+from lake.partition import Partition
+from lake.paths import Lake
+from lake.read import checksum, read_table
+from lake.span import FOREVER, period_of
+from validators.table import facts_of
 
-INSTRUMENTS = "instruments"
-DERIVED: dict[str, type[DataFrameModel]] = {
-    compute.BASIS: FuturesBasis,
-    compute.CURVE: FuturesCurve,
-}
-LOADED = (
-    "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", index_prices.NAME, "volatility_index",
-    "delivery_prices", *DERIVED, INSTRUMENTS,
-)  # fmt: skip
-NO_MONTH = date(1970, 1, 1)  # of the list of instruments
+NO_MONTH = date(1970, 1, 1)  # of a table without time
 
 
 class Entry(NamedTuple):
@@ -52,81 +39,100 @@ class Entry(NamedTuple):
     month: date
 
 
-class Key(NamedTuple):
-    """A file of the lake: its dataset, what it is of, and the year or month."""
-
-    dataset: str
-    name: str
-    period: str
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A file of the lake on its way into the database."""
+    """A file of the lake on its way into the database; `source` is the checksum of its content."""
 
-    key: Key
+    dataset: Dataset
+    partition: Partition
     rows: int
-    source: str  # checksum of its content, or of all it was computed from
+    source: str
     read: Callable[[], dict[Entry, pa.Table]]
 
 
-def key_of(dataset: str, entry: Entry) -> Key:
-    """Return the file a line of the database's ledger is from."""
-    if dataset == INSTRUMENTS:
-        return Key(dataset, entry.subject, "")
-    if dataset == compute.BASIS:
-        return Key(dataset, entry.subject.rpartition("-")[0], f"{entry.month:%Y-%m}")
-    period = "%Y-%m" if dataset in DERIVED else "%Y"
-    return Key(dataset, entry.subject, entry.month.strftime(period))
+def loadable() -> list[Dataset]:
+    """Return the datasets that have a table."""
+    return list(filter(has_table, DATASETS.values()))
 
 
-def bounds_of(key: Key) -> tuple[datetime, datetime]:
-    """Return the first moment of a file's year or month, and the first after it."""
-    year, _, month = key.period.partition("-")
-    first, last = (int(month), int(month)) if month else (1, 12)
-    start, _ = month_bounds(date(int(year), first, 1))
-    _, end = month_bounds(date(int(year), last, 1))
+def has_table(dataset: Dataset) -> bool:
+    """Whether a dataset has a table: other resolutions than one minute are never loaded."""
+    return facts_of(dataset.model) is not None
+
+
+def check_has_table(dataset: Dataset) -> None:
+    """Refuse what could not be loaded.
+
+    Raises
+    ------
+    UsageError
+        If the dataset has no table.
+    """
+    if not has_table(dataset):
+        known = ", ".join(one.name for one in loadable())
+        message = f"no table for dataset {dataset.name!r}; choose from: {known}"
+        raise UsageError(message)
+
+
+def has_time(table: Table) -> bool:
+    """Whether a table is cut by month."""
+    return "timestamp" in table.key
+
+
+def partition_of(dataset: Dataset, entry: Entry) -> Partition:
+    """Return the partition a line of the database's ledger is from."""
+    if not has_time(table_of(dataset.model)):
+        return Partition(dataset.name, entry.subject, "all")
+    start = datetime(entry.month.year, entry.month.month, 1, tzinfo=UTC)
+    period = period_of(round(start.timestamp() * 1000), dataset.period)
+    return Partition(dataset.name, part_of(dataset, entry.subject), period)
+
+
+def bounds_of(partition: Partition) -> tuple[datetime, datetime]:
+    """Return the first moment of a partition's period, and the first after it."""
+    span = partition.span
+    if span == FOREVER:
+        return datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (span.start_ms, span.end_ms))
     return start, end
 
 
-def schema_of(dataset: str) -> pa.Schema:
-    """Return the exact Arrow schema of a dataset: names, order, types, and where null may stand."""
-    if dataset == INSTRUMENTS:
-        columns = Instruments.to_schema().columns
-        chosen = {column.name: columns[column.name] for column in tables()[dataset].columns}
-    else:
-        chosen = _model(dataset).to_schema().columns
-    empty = arrow(pl.DataFrame(schema={name: one.dtype.type for name, one in chosen.items()}))
-    return pa.schema([field.with_nullable(chosen[field.name].nullable) for field in empty.schema])
+def schema_of(dataset: Dataset) -> pa.Schema:
+    """Return the exact Arrow schema of a table: names, order, types, and where null may stand."""
+    columns = dataset.model.to_schema().columns
+    names = [column.name for column in table_of(dataset.model).columns]
+    empty = arrow(pl.DataFrame(schema={name: columns[name].dtype.type for name in names}))
+    return pa.schema([field.with_nullable(columns[field.name].nullable) for field in empty.schema])
 
 
-def _model(dataset: str) -> type[DataFrameModel]:
-    if dataset == index_prices.NAME:
-        return IndexPrices
-    return DERIVED.get(dataset) or DATASETS[dataset].model
-
-
-def batches(lake: Lake, dataset: str) -> Iterator[Batch]:
+def batches(lake: Lake, dataset: Dataset) -> Iterator[Batch]:
     """Yield what the lake holds of a dataset, sorted.
 
     Raises
     ------
     CorruptFileError
-        If a ledger or the foot of a file cannot be read.
+        If a ledger cannot be read.
     """
-    if dataset == INSTRUMENTS:
-        yield from _instruments(lake)
-    elif dataset in DERIVED:
-        yield from (_derived(path) for path in lake.derived_files(dataset))
-    else:
-        for partition, record in records(lake, dataset):
-            key = Key(dataset, partition.instrument, str(partition.year))
-            read = partial(_clean_parts, lake, partition, record)
-            yield Batch(key, record.rows, record.checksum or "", read)
+    for partition, record in records(lake, dataset.name):
+        if record.checksum or record.wanted:
+            read = partial(_parts, lake, dataset, partition, record)
+            yield Batch(dataset, partition, record.rows, record.checksum or "", read)
 
 
-def _clean_parts(lake: Lake, partition: Partition, record: Record) -> dict[Entry, pa.Table]:
-    """Return a partition's published rows by month.
+def strays(lake: Lake, dataset: Dataset) -> list[str]:
+    """Say which published files no line of the ledger vouches for: they are not loaded."""
+    vouched = {lake.published(record.top, one) for one, record in records(lake, dataset.name)}
+    return [
+        f"{path} has no line in the ledger and is not loaded: run `deribit-lake replay`"
+        for path in lake.files(dataset.name)
+        if path not in vouched
+    ]
+
+
+def _parts(
+    lake: Lake, dataset: Dataset, partition: Partition, record: Record
+) -> dict[Entry, pa.Table]:
+    """Return a partition's published rows by subject and month, each sorted by the table's key.
 
     Raises
     ------
@@ -135,58 +141,60 @@ def _clean_parts(lake: Lake, partition: Partition, record: Record) -> dict[Entry
     CorruptFileError
         If it cannot be read.
     """
-    path = lake.clean(partition)
+    path = lake.published(record.top, partition)
     if not record.rows:
         return {}
     if not path.exists():
         message = f"{path} is gone: run `deribit-lake replay`"
         raise LoadError(message)
-    table = exact(read_table(path), schema_of(partition.dataset))
-    if checksum(table) != record.checksum:
-        message = f"{path} is not what its ledger says: it changed meanwhile, so run this again"
-        raise LoadError(message)
-    months = months_of(table).items()
-    return {Entry(partition.instrument, month): part for month, part in months}
-
-
-def _derived(path: Path) -> Batch:
-    dataset, name, period = path.parts[-3], path.parts[-2], path.stem
-    foot = footer(path)
-    source = (foot.metadata or {}).get(compute.INPUTS, b"").decode()
-    key = Key(dataset, name, period)
-    return Batch(key, foot.num_rows, source, partial(_derived_parts, path, dataset, period))
-
-
-def _derived_parts(path: Path, dataset: str, period: str) -> dict[Entry, pa.Table]:
-    """Return a month's rows by subject, each sorted by the key of its table."""
-    schema, (subject, *rest) = schema_of(dataset), tables()[dataset].key
-    rows = pl.DataFrame(read_table(path)).partition_by(subject, as_dict=True)
-    month = date.fromisoformat(f"{period}-01")
+    whole = read_table(path)
+    if checksum(whole) != record.checksum:
+        message = f"{path} is not what its ledger says: run this again, and if it says so again, "
+        raise LoadError(message + "`deribit-lake verify`")
+    rows = in_table(whole, dataset)
+    if not has_time(table_of(dataset.model)):
+        return {Entry(partition.part, NO_MONTH): rows}
     return {
-        Entry(str(name), month): exact(arrow(part.sort(rest)), schema)
-        for (name,), part in sorted(rows.items())
+        Entry(subject, month): part
+        for subject, some in _by_subject(rows, dataset, partition)
+        for month, part in months_of(some).items()
     }
 
 
-def _instruments(lake: Lake) -> Iterator[Batch]:
-    path = universe_table.path_of(lake)
-    if path.exists():
-        foot = footer(path)
-        source = hashlib.blake2b(foot.metadata[universe_table.FOLDED], digest_size=16).hexdigest()
-        key, entry = Key(INSTRUMENTS, "all", ""), Entry("all", NO_MONTH)
-        yield Batch(key, foot.num_rows, source, lambda: {entry: _read_instruments(path)})
+def in_table(rows: pa.Table, dataset: Dataset) -> pa.Table:
+    """Return rows as their table has them: its columns, exactly, JSON written in one way.
+
+    Raises
+    ------
+    ExactError
+        If a column cannot be cast exactly.
+    """
+    table, schema = table_of(dataset.model), schema_of(dataset)
+    chosen = rows.select(schema.names).replace_schema_metadata()
+    for number, column in enumerate(table.columns):
+        if column.type == "jsonb":
+            chosen = chosen.set_column(number, column.name, _canonical(chosen[column.name]))
+    exactly = exact(chosen, schema)
+    return (
+        exactly if has_time(table) else exactly.sort_by([(one, "ascending") for one in table.key])
+    )
 
 
-def _read_instruments(path: Path) -> pa.Table:
-    schema = schema_of(INSTRUMENTS)
-    frame = pl.DataFrame(read_table(path)).select(schema.names)
-    return exact(arrow(canonical(frame).sort("instrument_id", "valid_from")), schema)
-
-
-def canonical(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with each `record` written in one way: the database keeps what JSON says."""
-    texts = [
+def _canonical(texts: pa.ChunkedArray) -> pa.Array:
+    """Return JSON texts each written in one way: the database keeps what JSON says."""
+    written = [
         msgspec.json.encode(msgspec.json.decode(text), order="deterministic").decode()
-        for text in frame["record"]
+        for text in texts.to_pylist()
     ]
-    return frame.with_columns(pl.Series("record", texts, pl.String))
+    return pa.array(written, pa.string())
+
+
+def _by_subject(
+    rows: pa.Table, dataset: Dataset, partition: Partition
+) -> Iterator[tuple[str, pa.Table]]:
+    subject, *rest = table_of(dataset.model).key
+    if dataset.subject_part is None:
+        yield partition.part, rows
+        return
+    for (name,), some in sorted(pl.DataFrame(rows).partition_by(subject, as_dict=True).items()):
+        yield str(name), exact(arrow(some.sort(rest)), rows.schema)

@@ -8,7 +8,7 @@ from adbc_driver_manager.dbapi import Connection
 from etl.config import Settings
 from etl.database.connection import connect, database_errors, execute_script, fetch, target
 from etl.database.dsn import redacted
-from etl.database.tables import SQL, Column, Table, hypertables, tables
+from etl.database.tables import SQL, Column, Models, Table, tables
 from etl.errors import ExtensionError, SchemaError, ServerTooOldError
 
 __all__ = ["connect", "database_errors", "execute_script", "fetch", "redacted"]
@@ -122,8 +122,8 @@ def check_server(
     _check_version("TimescaleDB", facts.timescaledb_version, timescaledb)
 
 
-def check_schema(connection: Connection) -> None:
-    """Accept a database whose tables are those of ``sql/schema.sql``, in this version.
+def check_schema(connection: Connection, models: Models = None) -> None:
+    """Accept a database whose tables are those the models of datasets state, in this version.
 
     Raises
     ------
@@ -137,11 +137,12 @@ def check_schema(connection: Connection) -> None:
     held = {row[0] for row in fetch(connection, _HYPERTABLES)}
     columns = fetch(connection, _COLUMNS)
     keys = fetch(connection, _KEYS)
-    for table in tables().values():
+    expected = tables(models)
+    for table in expected.values():
         place = (table.schema, table.name)
         found = tuple(Column(*row[2:]) for row in columns if row[:2] == place)
         _check_table(table, found, tuple(row[2] for row in keys if row[:2] == place))
-    for name in hypertables():
+    for name in (table.name for table in expected.values() if table.schema == "public"):
         if name not in held:
             message = f"table {name} is a plain table, expected a hypertable: see docs/database.md"
             raise SchemaError(message)

@@ -4,29 +4,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import polars as pl
 import pyarrow as pa
 from adbc_driver_postgresql.dbapi import Connection
 
-from etl.backfill.fold import arrow
 from etl.config import Settings
 from etl.database.connection import connect, database_errors
-from etl.database.exact import exact
 from etl.database.months import months_of
 from etl.database.parts import (
-    INSTRUMENTS,
-    LOADED,
     NO_MONTH,
     Entry,
-    Key,
     batches,
     bounds_of,
-    canonical,
-    schema_of,
+    has_time,
+    in_table,
+    loadable,
 )
 from etl.database.schema import check_schema
-from etl.database.tables import tables
-from lake.paths import open_lake
+from etl.database.tables import table_of
+from etl.dataset import Dataset
+from lake.partition import Partition
+from lake.paths import Lake
 from lake.read import checksum
 
 
@@ -42,7 +39,7 @@ class Difference:
 
 
 def verify_database(
-    settings: Settings, datasets: Sequence[str] = LOADED
+    settings: Settings, lake: Lake, datasets: Sequence[Dataset] | None = None
 ) -> tuple[int, list[Difference]]:
     """Return the number of rows compared, and every difference.
 
@@ -55,22 +52,21 @@ def verify_database(
     LoadError, CorruptFileError
         If a file of the lake is not what its ledger says.
     """
-    lake = open_lake(settings.root)
     compared = 0
     found: list[Difference] = []
     with database_errors(), connect(settings) as connection:
         check_schema(connection)
-        for name in datasets:
+        for dataset in loadable() if datasets is None else datasets:
             rows: Counter[str] = Counter()
-            for batch in batches(lake, name):
+            for batch in batches(lake, dataset):
                 held = batch.read()
-                for subject in sorted({entry.subject for entry in held} or {batch.key.name}):
-                    there = _read_back(connection, batch.key, subject)
+                for subject in sorted({entry.subject for entry in held} or {batch.partition.part}):
+                    there = _read_back(connection, dataset, batch.partition, subject)
                     ours = {entry: part for entry, part in held.items() if entry.subject == subject}
-                    found += _compare(name, ours, there)
+                    found += _compare(dataset.name, ours, there)
                     rows[subject] += sum(part.num_rows for part in there.values())
                 compared += sum(part.num_rows for part in held.values())
-            found += _elsewhere(connection, name, rows)
+            found += _elsewhere(connection, dataset, rows)
     return compared, found
 
 
@@ -95,39 +91,39 @@ def _facts(part: pa.Table | None) -> str:
     return f"{part.num_rows} rows {first:%d %H:%M} to {last:%d %H:%M} {total}"
 
 
-def _read_back(connection: Connection, key: Key, subject: str) -> dict[Entry, pa.Table]:
+def _read_back(
+    connection: Connection, dataset: Dataset, partition: Partition, subject: str
+) -> dict[Entry, pa.Table]:
     """Return what the database holds of the subject of a file, as the lake has it."""
-    schema, table = schema_of(key.dataset), tables()[key.dataset]
+    table = table_of(dataset.model)
+    columns = ", ".join(
+        f"{one.name}::text" if one.type == "jsonb" else one.name for one in table.columns
+    )
+    where, order = "", table.key
     bounds: tuple[object, ...] = ()
-    if key.dataset == INSTRUMENTS:
-        columns = ", ".join(name if name != "record" else "record::text" for name in schema.names)
-        order, where = table.key, ""
-    else:
-        columns, order = ", ".join(schema.names), table.key[1:]
+    if has_time(table):
         where = f"WHERE {table.key[0]} = $1 AND timestamp >= $2 AND timestamp < $3"
-        bounds = (subject, *bounds_of(key))
+        order, bounds = table.key[1:], (subject, *bounds_of(partition))
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {columns} FROM {table.path} {where} ORDER BY {', '.join(order)}",  # noqa: S608  (ours)
             bounds,
         )
-        rows = cursor.fetch_arrow_table().replace_schema_metadata()
-    if key.dataset == INSTRUMENTS:
-        rows = arrow(canonical(pl.DataFrame(rows)))
-        return {Entry(subject, NO_MONTH): exact(rows, schema)} if rows.num_rows else {}
-    months = months_of(exact(rows, schema))
-    return {Entry(subject, month): part for month, part in months.items()}
+        rows = in_table(cursor.fetch_arrow_table(), dataset)
+    if not has_time(table):
+        return {Entry(subject, NO_MONTH): rows} if rows.num_rows else {}
+    return {Entry(subject, month): part for month, part in months_of(rows).items()}
 
 
 def _elsewhere(
-    connection: Connection, dataset: str, compared: Mapping[str, int]
+    connection: Connection, dataset: Dataset, compared: Mapping[str, int]
 ) -> Iterator[Difference]:
     """Yield the subjects that have rows outside the files the lake knows."""
-    table = tables()[dataset]
-    subject = "'all'" if dataset == INSTRUMENTS else table.key[0]
+    table = table_of(dataset.model)
+    subject = table.key[0] if has_time(table) else "'all'"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {subject}, count(*) FROM {table.path} GROUP BY 1")  # noqa: S608
         for name, rows in sorted(cursor.fetchall()):
             extra = rows - compared.get(name, 0)
             if extra:
-                yield Difference(dataset, name, "elsewhere", "no rows", f"{extra} rows")
+                yield Difference(dataset.name, name, "elsewhere", "no rows", f"{extra} rows")

@@ -18,8 +18,8 @@ import stamina.instrumentation
 from etl.config import Settings
 from etl.deribit.rate_limit import CreditBucket, shared_bucket_path
 from etl.errors import DeribitError, EtlError, RateLimitedError, TransientError, UnavailableError
-from lake.ledger import Span
 from lake.raw import Attempt
+from lake.span import Span
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ TRANSIENT = {
     13025, 13028, 13503, 13888,
 }  # fmt: skip
 OK = "ok"
+LISTS_AT_ONCE, LISTS_A_SECOND = 50, 1  # get_instruments has a limit of its own
 CAPACITY_USED = 0.9
 RATE_USED = 0.99
 
@@ -75,6 +76,9 @@ class Retry:
 
     attempts: int
     seconds: float
+
+
+FIRST_TRY = Retry(attempts=4, seconds=20)  # whether the exchange is there at all is soon known
 
 
 class DeribitClient:
@@ -208,7 +212,7 @@ def _is_transient(error: Exception) -> bool:
 
 
 @asynccontextmanager
-async def connect(
+async def open_client(
     settings: Settings, stage: Callable[[Attempt, Path], object]
 ) -> AsyncIterator[DeribitClient]:
     """Open the one connection pool of a run, under the credits all processes here share.
@@ -222,7 +226,11 @@ async def connect(
         capacity=settings.credit_capacity * CAPACITY_USED,
         refill=settings.credit_refill * RATE_USED,
     )
-    listing = CreditBucket(shared_bucket_path(netloc, "listings"), capacity=1, refill=1)
+    listing = CreditBucket(
+        shared_bucket_path(netloc, "listings"),
+        capacity=LISTS_AT_ONCE * CAPACITY_USED,
+        refill=LISTS_A_SECOND * RATE_USED,
+    )
     limits = httpx.Limits(
         max_connections=settings.connections, max_keepalive_connections=settings.connections
     )

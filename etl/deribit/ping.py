@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from etl.config import Settings
-from etl.deribit.client import DeribitClient, Request, connect
-from etl.instruments.lists import FIRST_TRY
-from lake.ledger import Span
+from etl.deribit.client import FIRST_TRY, DeribitClient, Request, open_client
 from lake.raw import Attempt
+from lake.span import Span
 
 T = TypeVar("T")
 
@@ -35,7 +34,7 @@ async def ping(settings: Settings) -> dict[str, Any]:
     DeribitError, UnavailableError
         If it refuses or does not answer.
     """
-    async with connect(settings, stage=_discard) as client:
+    async with open_client(settings, stage=_discard) as client:
         version = await _call(client, "public/test", _Test)
         before, started = time.time(), time.perf_counter()
         told = await _call(client, "public/get_time", _Time)

@@ -51,7 +51,7 @@ _decode_listed = msgspec.json.Decoder(Listed).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ListAnswer:
     """One list of instruments: of which kind and currency, expired or living, heard when [µs]."""
 
     kind: str
@@ -77,7 +77,7 @@ class Interval:
 
 
 @dataclass(slots=True)
-class Universe:
+class History:
     """Intervals by instrument id, in order of time, and what is known of the lists."""
 
     intervals: dict[int, list[Interval]] = field(default_factory=dict)
@@ -85,19 +85,19 @@ class Universe:
     segments: set[str] = field(default_factory=set)
 
 
-def fold(universe: Universe, answers: Iterable[Answer]) -> Universe:
+def fold(history: History, answers: Iterable[ListAnswer]) -> History:
     """Fold lists of instruments, in order of time, into what is known already."""
     for answer in answers:
         scope = f"{answer.kind} {answer.currency} {'expired' if answer.is_expired else 'living'}"
-        universe.heard[scope] = answer.heard_us
+        history.heard[scope] = answer.heard_us
         for one in _decode_envelope(answer.body).result:
-            _see(universe, bytes(one), scope, answer.heard_us)
-    return universe
+            _see(history, bytes(one), scope, answer.heard_us)
+    return history
 
 
-def _see(universe: Universe, record: bytes, scope: str, heard_us: int) -> None:
+def _see(history: History, record: bytes, scope: str, heard_us: int) -> None:
     named = decode_named(record)
-    held = universe.intervals.setdefault(named.instrument_id, [])
+    held = history.intervals.setdefault(named.instrument_id, [])
     last = held[-1] if held else None
     if last is None or not _is_same(last.record, record):
         start = named.creation_timestamp * 1000 if last is None else heard_us
@@ -119,7 +119,7 @@ def _is_same(one: bytes, other: bytes) -> bool:
     return one == other or msgspec.json.decode(one) == msgspec.json.decode(other)
 
 
-def vanished(universe: Universe) -> list[str]:
+def vanished(history: History) -> list[str]:
     """Return the names of instruments a later list should have had and does not, sorted.
 
     A living one should be in the latest list of living ones unless it expired before that; an
@@ -127,8 +127,8 @@ def vanished(universe: Universe) -> list[str]:
     """
     return sorted(
         held[-1].listed().instrument_name
-        for held in universe.intervals.values()
-        if _is_missed(held[-1], universe.heard)
+        for held in history.intervals.values()
+        if _is_missed(held[-1], history.heard)
     )
 
 

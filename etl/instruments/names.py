@@ -23,7 +23,7 @@ import polars as pl
 
 from etl.errors import UsageError
 
-Kind = Literal["perpetual", "future", "option", "spot", "future_combo", "option_combo"]
+Kind = Literal["perpetual", "future", "option", "spot", "future_combo", "option_combo", "index"]
 PERPETUAL_LEG = "PERP"
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
@@ -59,9 +59,19 @@ class Name:
     strikes: tuple[Decimal, ...] = ()
     number: int | None = None
 
+    @property
+    def family(self) -> str:
+        """What comes before the first hyphen: BTC, or BTC_USDC for what is linear."""
+        return self.base if self.counter is None else f"{self.base}_{self.counter}"
+
+    @property
+    def settles_in(self) -> str:
+        """What it settles in, where its record is not at hand: counter currency, else base."""
+        return self.counter or self.base
+
     def __str__(self) -> str:
         """Return the name as Deribit writes it."""
-        family = self.base if self.counter is None else f"{self.base}_{self.counter}"
+        family = self.family
         match self.kind:
             case "perpetual":
                 return f"{family}-PERPETUAL"
@@ -96,6 +106,25 @@ def parse_name(text: str) -> Name:
     except ValueError:
         message = f"{text!r} names a day that does not exist: {_EXPECTED}"
         raise UsageError(message) from None
+
+
+def family_of(text: str) -> str:
+    """Return what comes before the first hyphen of a name: BTC, or BTC_USDC for what is linear.
+
+    Raises
+    ------
+    UsageError
+        If it is no name of an instrument.
+    """
+    return parse_name(text).family
+
+
+def kind_by_name(text: str) -> Kind:
+    """Return what a name says its bearer is; what is no name of an instrument names an index."""
+    try:
+        return parse_name(text).kind
+    except UsageError:
+        return "index"
 
 
 def with_name_parts(frame: pl.DataFrame, column: str = "instrument") -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The dataset `instruments`: the universe as one file, published, read back, and asked.
+"""The dataset `instruments`: the history as one file, published, read back, and asked.
 
 Rows are made and read a few thousand at a time: records of a hundred thousand options are a
 hundred megabytes, and one copy of them is enough.
@@ -8,23 +8,27 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import count
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.backfill.fold import arrow
 from etl.deribit.client import OK
-from etl.instruments.history import Answer, Interval, Listed, Universe, decode_named, fold
+from etl.instruments.history import History, Interval, ListAnswer, Listed, decode_named, fold
 from lake import raw
+from lake.arrow import arrow
 from lake.errors import CorruptFileError
+from lake.ledger import Record, read_record, write_record
+from lake.lock import locked
+from lake.partition import Partition
 from lake.paths import Lake
-from lake.read import check_footer
+from lake.publish import tidy
+from lake.read import check_footer, checksum, read_table
 from lake.write import ZSTD_LEVEL, publish_batches
 from validators import contract
-from validators.universe import Instruments
+from validators.schemas.instruments import Instruments
 
+PARTITION = Partition("instruments", "all", "all")
 FOLDED = b"deribit_lake.folded"
 FRAME_ROWS = 16_384
 COLUMNS = tuple(Listed.__struct_fields__)
@@ -33,16 +37,16 @@ _HELD = ["valid_from", "first_seen", "last_seen"]
 _Row = tuple[int | None, Interval]  # when the next interval begins [µs]
 
 
-def to_frame(universe: Universe) -> pl.DataFrame:
+def to_frame(history: History) -> pl.DataFrame:
     """Return one row per interval, sorted by id and start; the last of each is open."""
-    return pl.concat(frames(universe), rechunk=True)
+    return pl.concat(frames(history), rechunk=True)
 
 
-def frames(universe: Universe) -> Iterator[pl.DataFrame]:
+def frames(history: History) -> Iterator[pl.DataFrame]:
     """Yield the rows of `to_frame` in frames of a bounded size, at least one."""
     rows = [
         (after.from_us if after else None, each)
-        for _, held in sorted(universe.intervals.items())
+        for _, held in sorted(history.intervals.items())
         for each, after in zip(held, [*held[1:], None], strict=True)
     ]
     ends = _relisted(pl.concat([_named(part) for part in _parts(rows)]))
@@ -107,12 +111,7 @@ def _relisted(frame: pl.DataFrame) -> pl.Series:
     return ended.sort("row")["valid_to"]
 
 
-def path_of(lake: Lake) -> Path:
-    """Return the file of the dataset."""
-    return lake.derived("instruments", "all", "universe")
-
-
-def refold(lake: Lake, *, whole: bool = False) -> Universe:
+def refold(lake: Lake, *, whole: bool = False) -> History:
     """Fold what was staged since the last time, or everything, and publish it.
 
     The same bytes come out either way.
@@ -121,44 +120,58 @@ def refold(lake: Lake, *, whole: bool = False) -> Universe:
     ------
     ContractError
         If a row breaks the contract of `instruments`.
+    PartitionBusyError
+        If another process is folding.
     """
-    universe = Universe() if whole else read(lake)
-    fold(universe, _staged(lake, universe))
-    publish(lake, universe)
-    return universe
+    with locked(lake, [PARTITION]):
+        tidy(lake, PARTITION)
+        history = History() if whole else read(lake)
+        fold(history, _staged(lake, history))
+        publish(lake, history)
+    return history
 
 
-def publish(lake: Lake, universe: Universe) -> None:
-    """Write the dataset, with what a later fold has to know.
+def rebuild(lake: Lake) -> tuple[Partition, Record]:
+    """Fold everything that was staged, and return what it amounts to."""
+    refold(lake, whole=True)
+    return PARTITION, read_record(lake, PARTITION) or Record()
 
-    Raises
-    ------
-    ContractError
-        If a row breaks the contract of `instruments`.
-    """
-    known = {"heard": universe.heard, "segments": sorted(universe.segments)}
-    schema = arrow(next(frames(Universe()))).schema
+
+def publish(lake: Lake, history: History) -> None:
+    """Write the dataset, with what a later fold has to know, and the line that vouches for it."""
+    known = {"heard": history.heard, "segments": sorted(history.segments)}
+    schema = arrow(next(frames(History()))).schema
     schema = schema.with_metadata({FOLDED: json.dumps(known, sort_keys=True)})
-    publish_batches(_checked(universe), schema, path_of(lake), ZSTD_LEVEL)
+    path = lake.clean(PARTITION)
+    publish_batches(_checked(history), schema, path, ZSTD_LEVEL)
+    heard = sorted(history.heard.values())
+    record = Record(
+        rows=sum(map(len, history.intervals.values())),
+        first_ms=heard[0] // 1000 if heard else None,
+        last_ms=heard[-1] // 1000 if heard else None,
+        checksum=checksum(read_table(path)),
+        segments=tuple(sorted(history.segments)),
+    )
+    write_record(lake, PARTITION, record)
 
 
-def _checked(universe: Universe) -> Iterator[pa.RecordBatch]:
-    for frame in frames(universe):
+def _checked(history: History) -> Iterator[pa.RecordBatch]:
+    for frame in frames(history):
         contract.check_rows(frame, Instruments)
         yield from arrow(frame).combine_chunks().to_batches()
 
 
-def read(lake: Lake) -> Universe:
+def read(lake: Lake) -> History:
     """Return what was folded so far; nothing where nothing was.
 
     Raises
     ------
     CorruptFileError
-        If the file cannot be read; `universe rebuild` makes it anew.
+        If the file cannot be read; `history rebuild` makes it anew.
     """
-    path = path_of(lake)
+    path = lake.clean(PARTITION)
     if not path.exists():
-        return Universe()
+        return History()
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return _read(file)
@@ -166,17 +179,17 @@ def read(lake: Lake) -> Universe:
         raise CorruptFileError(path, error) from error
 
 
-def _read(file: pq.ParquetFile) -> Universe:
+def _read(file: pq.ParquetFile) -> History:
     known = json.loads(file.schema_arrow.metadata[FOLDED])
-    universe = Universe(heard=known["heard"], segments=set(known["segments"]))
+    history = History(heard=known["heard"], segments=set(known["segments"]))
     for batch in file.iter_batches(FRAME_ROWS, columns=[*_HELD, "record", "lists"]):
         frame = pl.DataFrame(batch).with_columns(pl.col(_HELD).to_physical())
         for text, lists, *moments in frame.select("record", "lists", *_HELD).iter_rows():
             record = text.encode()
             since, first, last = moments
             one = Interval(record, since, first, last, _split(lists))
-            universe.intervals.setdefault(decode_named(record).instrument_id, []).append(one)
-    return universe
+            history.intervals.setdefault(decode_named(record).instrument_id, []).append(one)
+    return history
 
 
 @lru_cache
@@ -184,20 +197,20 @@ def _split(lists: str) -> frozenset[str]:
     return frozenset(lists.split(","))
 
 
-def _staged(lake: Lake, universe: Universe) -> Iterator[Answer]:
+def _staged(lake: Lake, history: History) -> Iterator[ListAnswer]:
     """Yield the good answers in segments not folded yet, as they came, noting the segments."""
     root = lake.raw("get_instruments")
     folders = {path.parent for path in root.glob("**/*.parquet")}
     there = [(name, folder) for folder in folders for name in raw.segments(folder)]
     for name, folder in sorted(there):  # a segment's name begins with when it was fetched
         inside = folder.relative_to(root)
-        if f"{inside}/{name}" in universe.segments:
+        if f"{inside}/{name}" in history.segments:
             continue
-        universe.segments.add(f"{inside}/{name}")
+        history.segments.add(f"{inside}/{name}")
         keys = dict(part.split("=", 1) for part in inside.parts)
         for heard_us, body in raw.answers(folder / name, OK):
             is_expired = keys.get("expired") == "true"
-            yield Answer(keys["kind"], keys["currency"], is_expired, heard_us, body)
+            yield ListAnswer(keys["kind"], keys["currency"], is_expired, heard_us, body)
 
 
 def scan(lake: Lake) -> pl.LazyFrame:
@@ -206,10 +219,11 @@ def scan(lake: Lake) -> pl.LazyFrame:
     Raises
     ------
     CorruptFileError
-        If it cannot be read, or the universe was never refreshed.
+        If it cannot be read, or the history was never refreshed.
     """
-    check_footer(path_of(lake))
-    return pl.scan_parquet(path_of(lake)).drop("record", "lists")
+    (path,) = lake.files(PARTITION.dataset)  # an older lake has it elsewhere
+    check_footer(path)
+    return pl.scan_parquet(path).drop("record", "lists")
 
 
 def at(intervals: pl.LazyFrame, moment: pl.Expr) -> pl.LazyFrame:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.ledger import Gap, Record, Span
+from lake.ledger import Gap, Record
+from lake.span import Span, clip, union
 
 NOT_OWED = {"before_listing", "after_expiry", "in_progress"}
 PLAIN = {"not_asked", "no_answer"}  # gaps nothing is known of: no neighbours are needed to judge
@@ -57,58 +57,11 @@ class Grid:
         return -(-(ms - alignment) // self.step_ms) * self.step_ms + alignment
 
 
-def union(spans: Iterable[Span]) -> list[Span]:
-    """Return the spans merged where they touch or overlap, sorted, empty ones gone."""
-    merged: list[Span] = []
-    for span in sorted(span for span in spans if span.start_ms < span.end_ms):
-        if merged and span.start_ms <= merged[-1].end_ms:
-            merged[-1] = Span(merged[-1].start_ms, max(merged[-1].end_ms, span.end_ms))
-        else:
-            merged.append(span)
-    return merged
-
-
-def clip(span: Span, to: Span) -> Span:
-    """Return the part of `span` inside `to`; empty (start = end) where they are apart."""
-    start = max(span.start_ms, to.start_ms)
-    return Span(start, max(start, min(span.end_ms, to.end_ms)))
-
-
-def year_span(year: int) -> Span:
-    """Return the calendar year in UTC."""
-    start, end = (int(datetime(y, 1, 1, tzinfo=UTC).timestamp()) * 1000 for y in (year, year + 1))
-    return Span(start, end)
-
-
-def by_year(span: Span) -> dict[int, Span]:
-    """Return the parts of `span` by calendar year."""
-    if span.start_ms >= span.end_ms:
-        return {}
-    first, last = (
-        datetime.fromtimestamp(ms / 1000, UTC).year for ms in (span.start_ms, span.end_ms - 1)
-    )
-    return {year: clip(span, year_span(year)) for year in range(first, last + 1)}
-
-
 def pages(span: Span, step_ms: int, rows: int) -> list[Span]:
     """Return `span` cut into windows of at most `rows` rows."""
     width = step_ms * rows
     starts = range(span.start_ms, span.end_ms, width)
     return [Span(start, min(start + width, span.end_ms)) for start in starts]
-
-
-def subtract(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
-    """Return the parts of `spans` outside every span of `taken`, sorted."""
-    holes = union(taken)
-    left = []
-    for span in union(spans):
-        start = span.start_ms
-        for hole in holes:
-            if hole.start_ms < span.end_ms and hole.end_ms > start:
-                left.append(Span(start, hole.start_ms))
-                start = hole.end_ms
-        left.append(Span(start, span.end_ms))
-    return union(left)
 
 
 def windows(

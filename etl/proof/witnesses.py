@@ -14,33 +14,17 @@ from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from etl.proof.grid import Grid, clip, subtract, union
-from lake.ledger import Gap, Reason, Record, Span
-
-Ticks = NDArray[np.int64]  # timestamps of rows [ms], sorted
+from etl.proof.grid import Grid
+from etl.proof.protocol import Answer, Ticks, also_wanted, newly_wanted, not_owed
+from lake.ledger import Gap, Reason, Record
+from lake.span import Span, clip, union
 
 NO_TICKS = np.array([], dtype=np.int64)
 AGREEING = 2  # answers it takes to settle a hole
 CLOSING_MS = 5 * 60_000  # a row missing for so short a time after its close is not a hole yet
 RECHECK_MS = 24 * 3_600_000  # how often a row that broke its contract twice is asked for again
 BELIEVED = frozenset({"between", "empty"})  # what proves a hole wherever it lies
-
-
-class Answer(NamedTuple):
-    """What one attempt says of its window: nothing, if it failed, or the rows it sent.
-
-    `first_ms` and `last_ms` are the timestamps of the first and last of them, None if none came.
-    A page is shifted if rows came that nobody asked for: it does not show what is missing.
-    """
-
-    window: Span
-    fetched_ms: int
-    is_ok: bool
-    first_ms: int | None = None
-    last_ms: int | None = None
-    is_shifted: bool = False
 
 
 class Witness(NamedTuple):
@@ -93,7 +77,7 @@ def find_gaps(
     seen = [ms for a in answers for ms in (a.first_ms, a.last_ms) if ms is not None]
     gaps: list[Gap] = []
     for span in union(grid.snap(span, alignment) for span in wanted):
-        gaps += _not_owed(span, life, owed_until)
+        gaps += not_owed(span, life, owed_until)
         owed = clip(clip(span, life), Span(0, owed_until))
         for hole in missing(owed, held, grid.step_ms):
             agree = _agreeing(hole, seen, facts.now_ms)
@@ -104,14 +88,13 @@ def find_gaps(
 
 def extend(record: Record, wanted: Sequence[Span], facts: Facts) -> Record:
     """Return the record with more wanted and time gone by; what is owed since is `not_asked`."""
-    running = [Span(g.start_ms, g.end_ms) for g in record.gaps if g.reason == "in_progress"]
-    fresh = [*subtract(wanted, record.wanted), *running]
+    fresh = newly_wanted(record, wanted)
     edges = [ms for ms in (record.first_ms, record.last_ms) if ms is not None]
     opened = find_gaps(fresh, np.array(edges, dtype=np.int64), NO_TICKS, [], facts)
     kept = [gap for gap in record.gaps if gap.reason != "in_progress"]
     return msgspec.structs.replace(
         record,
-        wanted=tuple(union([*record.wanted, *wanted])),
+        wanted=also_wanted(record, wanted),
         gaps=_joined(sorted([*kept, *opened], key=lambda gap: gap.start_ms)),
     )
 
@@ -124,17 +107,6 @@ def missing(owed: Span, held: Ticks, step_ms: int) -> list[Span]:
     fence = np.concatenate([[owed.start_ms - step_ms], inside, [owed.end_ms]])
     breaks = np.flatnonzero(np.diff(fence) > step_ms)
     return [Span(int(fence[i]) + step_ms, int(fence[i + 1])) for i in breaks]
-
-
-def _not_owed(span: Span, life: Span, owed_until: int) -> Iterator[Gap]:
-    parts: dict[Reason, Span] = {
-        "before_listing": Span(span.start_ms, min(span.end_ms, life.start_ms)),
-        "in_progress": Span(max(span.start_ms, owed_until), min(span.end_ms, life.end_ms)),
-        "after_expiry": Span(max(span.start_ms, life.end_ms), span.end_ms),
-    }
-    for reason, part in parts.items():
-        if part.start_ms < part.end_ms:
-            yield Gap(part.start_ms, part.end_ms, reason)
 
 
 def _believable(

@@ -94,7 +94,7 @@ def test_a_change_of_tick_size_is_history(under):
 
 @pytest.mark.parametrize("command", ["universe show", "universe refresh --currency USDC"])
 def test_a_torn_universe_is_one_line_and_is_rebuilt(under, tmp_path, command):
-    path = tmp_path / "lake" / "derived" / "instruments" / "all" / "universe.parquet"
+    path = tmp_path / "lake" / "clean" / "instruments" / "all" / "all.parquet"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     torn, rebuilt = under("none", command.split(), ("universe", "rebuild"))

@@ -73,7 +73,8 @@ def test_replay_makes_the_same_bytes_and_keeps_perpetuals_apart(product):
     replayed = product.run("replay")
 
     assert replayed.returncode == 0
-    assert digests(product.lake) == before
+    after = digests(product.lake)  # the instruments are folded now, too
+    assert {path: after[path] for path in before} == before
     assert any("perpetuals_ohlcv/BTC-PERPETUAL" in path for path in before)
     assert any("futures_ohlcv/BTC-25DEC20" in path for path in before)
 
@@ -97,7 +98,7 @@ def test_killed_runs_end_as_an_undisturbed_one(tmp_path, exchange, product):
     [
         (("--currency", "DOGE"), "error: no currency 'DOGE'; there are: BTC, ETH, USDC"),
         (("--currency", "USDC"), "error: no dated future settles in 'USDC'; there are: BTC, ETH"),
-        (("--currency", ","), "error: --currency ',' names no currency"),
+        (("--currency", ","), "error: --currency ',' names nothing: expected names"),
         (
             ("--settlement", "fortnight"),
             "error: no dated future has settlement period 'fortnight'; there are: month, week",

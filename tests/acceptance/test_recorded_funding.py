@@ -7,12 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from etl.backfill.fold import raw_folder
-from etl.datasets import FUNDING
-from etl.proof.grid import by_year
+from etl.sources.funding_rates import FUNDING_RATES
 from lake import raw
-from lake.ledger import Span
+from lake.partition import Partition
 from lake.paths import open_lake
+from lake.span import Span, by_period
 from tests.acceptance.command import Product
 from tests.etl.staged import attempt, envelope
 from tests.exchange.running import running
@@ -35,7 +34,7 @@ def test_the_eleven_recorded_holes_are_found_and_close_where_a_server_has_the_ro
         product = Product(tmp_path / "lake", exchange.url, settings)
         stage(product.lake, rows, ticks, fetched=round(now.timestamp() * 1000))
         product.run("replay")
-        before = product.run("status", "--json")
+        before = product.run("status", "--json", "--dataset", "funding_rates")
         healed = product.run("heal", "--dataset", "funding_rates", "--json")
 
     (held,) = json.loads(before.stdout)["instruments"]
@@ -52,7 +51,8 @@ def test_the_eleven_recorded_holes_are_found_and_close_where_a_server_has_the_ro
 def stage(root, rows, ticks, fetched):
     """Stage the recorded rows as if each year of them had been one page."""
     lake = open_lake(root, create=True)
-    for year, part in by_year(Span(ticks[0], ticks[-1] + HOUR_MS)).items():
+    for year, part in by_period(Span(ticks[0], ticks[-1] + HOUR_MS), "year").items():
         page = [row for row in rows if part.start_ms <= row["timestamp"] < part.end_ms]
         once = attempt(envelope(page), (part.start_ms, part.end_ms), fetched=fetched)
-        raw.stage([once], raw_folder(lake, FUNDING, NAME, year))
+        partition = Partition("funding_rates", NAME, year)
+        raw.stage([once], FUNDING_RATES.raw_folder(lake, partition))

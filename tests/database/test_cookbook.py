@@ -10,6 +10,7 @@ import pytest
 from etl.database.connection import connect, execute_script, fetch
 from etl.database.load import load
 from etl.progress import LogProgress
+from lake.paths import Lake
 from tests.database.conftest import named
 from tests.database.test_load import BTC, candles, publish
 
@@ -31,7 +32,7 @@ def settings(server, execute, template, tmp_path_factory):
     name = "deribit_cookbook"
     execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     settings = named(server, name).model_copy(update={"root": root})
-    load(settings, LogProgress())
+    load(settings, Lake(settings.root), LogProgress())
     with connect(settings, autocommit=True) as connection:
         execute_script(connection, "ANALYZE")
     yield settings

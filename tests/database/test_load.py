@@ -3,16 +3,19 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from etl.backfill.fold import arrow
 from etl.database.connection import connect, fetch
 from etl.database.load import empty, load
+from etl.database.parts import loadable
 from etl.database.verify import verify_database
 from etl.errors import LoadError
 from etl.progress import LogProgress
 from etl.when import parse_moment
-from lake.ledger import Record, Span, write_record
-from lake.paths import Lake, Partition
+from lake.arrow import arrow
+from lake.ledger import Record, write_record
+from lake.partition import Partition
+from lake.paths import Lake
 from lake.read import checksum
+from lake.span import Span
 from lake.write import publish_table
 
 BTC = "BTC-PERPETUAL"
@@ -41,7 +44,7 @@ def publish(root, rows, dataset="perpetuals_ohlcv"):
     for (instrument, year), part in rows.group_by(
         "instrument", pl.col("timestamp").dt.year(), maintain_order=True
     ):
-        partition, table = Partition(dataset, instrument, year), arrow(part)
+        partition, table = Partition(dataset, instrument, str(year)), arrow(part)
         publish_table(table, lake.clean(partition))
         record = Record(rows=len(part), checksum=checksum(table))
         write_record(lake, partition, record)
@@ -54,7 +57,7 @@ def settings(database, tmp_path):
 
 
 def bring(settings, **options):
-    return load(settings, LogProgress(), **options)
+    return load(settings, Lake(settings.root), LogProgress(), **options)
 
 
 def run(settings, sql):
@@ -76,7 +79,7 @@ def test_a_first_load_brings_every_row_and_verifies(settings):
     done = bring(settings)
 
     assert (done.inserted, done.months_loaded) == (MINUTES, 4)
-    assert verify_database(settings) == (MINUTES, [])
+    assert verify_database(settings, Lake(settings.root)) == (MINUTES, [])
 
 
 def test_a_second_load_touches_no_row(settings):
@@ -100,7 +103,7 @@ def test_a_revised_day_updates_exactly_its_rows(settings):
 
     assert (done.inserted, done.updated, done.deleted) == (0, 1440, 0)
     assert (done.months_loaded, done.months_unchanged) == (1, 3)
-    assert verify_database(settings) == (MINUTES, [])
+    assert verify_database(settings, Lake(settings.root)) == (MINUTES, [])
 
 
 def test_rows_gone_from_the_lake_are_deleted_and_new_ones_inserted(settings):
@@ -111,7 +114,7 @@ def test_rows_gone_from_the_lake_are_deleted_and_new_ones_inserted(settings):
     done = bring(settings)
 
     assert (done.inserted, done.updated, done.deleted) == (1440, 0, 2 * 1440)
-    assert verify_database(settings)[1] == []
+    assert verify_database(settings, Lake(settings.root))[1] == []
 
 
 def test_a_month_gone_from_the_lake_is_deleted(settings):
@@ -120,7 +123,7 @@ def test_a_month_gone_from_the_lake_is_deleted(settings):
     done = bring(settings)
 
     assert done.deleted == 31 * 1440
-    assert verify_database(settings)[1] == []
+    assert verify_database(settings, Lake(settings.root))[1] == []
 
 
 def test_rows_nobody_loaded_are_made_the_lake_s(settings):
@@ -133,13 +136,13 @@ def test_rows_nobody_loaded_are_made_the_lake_s(settings):
     done = bring(settings)
 
     assert (done.updated, done.deleted) == (1, 1)
-    assert verify_database(settings) == (MINUTES, [])
+    assert verify_database(settings, Lake(settings.root)) == (MINUTES, [])
 
 
 def test_only_the_months_and_instruments_asked_for_are_loaded(settings):
     publish(settings.root, candles(instrument="ETH-PERPETUAL"))
     span = Span(parse_moment("2025-01-10", "start"), parse_moment("2025-01-20", "end"))
-    done = bring(settings, instruments=[BTC], span=span)
+    done = bring(settings, parts=[BTC], span=span)
 
     assert done.inserted == 31 * 1440
     assert run(settings, "SELECT DISTINCT instrument FROM perpetuals_ohlcv") == [(BTC,)]
@@ -150,13 +153,13 @@ def test_after_a_part_the_rest_is_loaded_too(settings):
     bring(settings, span=span)
     bring(settings)
 
-    assert verify_database(settings) == (MINUTES, [])
+    assert verify_database(settings, Lake(settings.root)) == (MINUTES, [])
 
 
 def test_a_database_that_lacks_a_year_differs_in_every_month_of_it(settings):
     bring(settings)
     run(settings, "DELETE FROM perpetuals_ohlcv WHERE timestamp >= '2025-01-01Z' RETURNING 1")
-    differences = verify_database(settings)[1]
+    differences = verify_database(settings, Lake(settings.root))[1]
 
     assert [(one.month, one.database) for one in differences] == [
         ("2025-01", "no rows"),
@@ -166,7 +169,7 @@ def test_a_database_that_lacks_a_year_differs_in_every_month_of_it(settings):
 
 def test_a_reload_starts_from_nothing(settings):
     bring(settings)
-    empty(settings)
+    empty(settings, loadable())
     assert run(settings, "SELECT count(*) FROM perpetuals_ohlcv") == [(0,)]
     done = bring(settings)
 
@@ -176,12 +179,12 @@ def test_a_reload_starts_from_nothing(settings):
 def test_a_full_load_finds_what_was_altered_behind_its_back(settings):
     bring(settings)
     run(settings, "UPDATE perpetuals_ohlcv SET close = 1 WHERE close = 60002 RETURNING 1")
-    (difference, *_) = verify_database(settings)[1]
+    (difference, *_) = verify_database(settings, Lake(settings.root))[1]
     assert difference.instrument == BTC
     done = bring(settings, full=True)
 
     assert done.updated > 0
-    assert verify_database(settings) == (MINUTES, [])
+    assert verify_database(settings, Lake(settings.root)) == (MINUTES, [])
 
 
 def test_rows_of_another_lake_are_reported_and_left_alone(settings, tmp_path):
@@ -194,12 +197,12 @@ def test_rows_of_another_lake_are_reported_and_left_alone(settings, tmp_path):
         f"the database holds perpetuals_ohlcv {BTC} {year}, which this lake does not know"
         for year in (2024, 2025)
     ]
-    assert {one.instrument for one in verify_database(other)[1]} == {BTC}
+    assert {one.instrument for one in verify_database(other, Lake(other.root))[1]} == {BTC}
 
 
 def test_a_file_that_is_not_what_its_ledger_says_is_refused(settings):
     bring(settings)
-    partition = Partition("perpetuals_ohlcv", BTC, 2025)
+    partition = Partition("perpetuals_ohlcv", BTC, "2025")
     lake = Lake(settings.root)
     write_record(lake, partition, Record(rows=34 * 1440, checksum="0" * 32))
 
@@ -229,4 +232,4 @@ def test_funding_rates_are_loaded_too(settings):
     bring(settings)
 
     assert run(settings, "SELECT count(*) FROM funding_rates") == [(66 * 24,)]
-    assert verify_database(settings) == (MINUTES + 66 * 24, [])
+    assert verify_database(settings, Lake(settings.root)) == (MINUTES + 66 * 24, [])

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from etl.catalog import find
 from etl.database.connection import connect
 from etl.database.exact import exact
 from etl.database.parts import schema_of
 from etl.errors import ExactError
 
-SCHEMA = schema_of("perpetuals_ohlcv")
+SCHEMA = schema_of(find("perpetuals_ohlcv"))
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 NUMBERS = [
     pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(),

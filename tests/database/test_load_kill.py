@@ -12,6 +12,7 @@ import pytest
 from etl.database.connection import connect, fetch
 from etl.database.verify import verify_database
 from etl.errors import UnreachableError
+from lake.paths import Lake
 from tests.acceptance.command import ROOT
 from tests.database.test_load import BTC, END, START, candles, publish
 
@@ -83,7 +84,7 @@ def test_a_loader_killed_at_20_moments_leaves_whole_months_and_the_next_complete
         assert_whole_months_only(filled)
 
     assert finished(filled) == 0
-    assert verify_database(filled)[1] == []
+    assert verify_database(filled, Lake(filled.root))[1] == []
 
 
 def test_a_server_process_killed_at_20_moments_leaves_whole_months_and_the_next_completes(filled):
@@ -106,7 +107,7 @@ def test_a_server_process_killed_at_20_moments_leaves_whole_months_and_the_next_
 
     assert lost > MOMENTS / 2
     assert finished(filled) == 0
-    assert verify_database(filled)[1] == []
+    assert verify_database(filled, Lake(filled.root))[1] == []
 
 
 def finished(settings):

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from etl.catalog import find
 from etl.database.connection import connect, fetch
 from etl.database.load import load
-from etl.database.parts import LOADED
+from etl.database.parts import loadable
 from etl.database.tables import tables
 from etl.database.verify import verify_database
-from etl.instruments import history as universe
-from etl.instruments import table as universe_table
+from etl.instruments import history, table
 from etl.progress import LogProgress
 from lake.paths import Lake
 from tests.acceptance.command import Product
@@ -21,6 +21,9 @@ from tests.exchange.running import running
 
 START, END = "2025-09-24", "2025-09-28"  # an expiry lies between
 SPAN = ("--start", START, "--end", END)
+
+
+LOADED = [one.name for one in loadable()]
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +58,16 @@ def ask(settings, sql):
 
 
 def bring(settings, **options):
-    return load(settings, LogProgress(), **options)
+    return load(settings, Lake(settings.root), LogProgress(), **options)
 
 
 def rows_of(lake, dataset):
-    files = Lake(lake).clean_folder(dataset).glob("*/*.parquet")
-    files = [*files, *Lake(lake).derived_files(dataset)]
-    return sum(len(pl.read_parquet(file)) for file in files)
+    return sum(len(pl.read_parquet(file)) for file in Lake(lake).files(dataset))
 
 
 def test_every_dataset_arrives_whole_and_verifies(settings, lake):
     done = bring(settings)
-    compared, differences = verify_database(settings)
+    compared, differences = verify_database(settings, Lake(settings.root))
     counts = {
         name: ask(settings, f"SELECT count(*) FROM {tables()[name].path}")[0][0] for name in LOADED
     }
@@ -86,10 +87,10 @@ def test_a_second_load_touches_nothing(settings):
 
 
 def test_nulls_and_their_reasons_come_through(settings, lake):
-    bring(settings, datasets=["futures_basis"])
+    bring(settings, datasets=[find("futures_basis")])
     counts = "count(*), count(basis), count(index_price), count(index_basis)"
     found = ask(settings, f"SELECT {counts} FROM reference.futures_basis WHERE status = 'ok'")
-    rows = pl.concat(pl.read_parquet(file) for file in Lake(lake).derived_files("futures_basis"))
+    rows = pl.concat(pl.read_parquet(file) for file in Lake(lake).files("futures_basis"))
     rows = rows.filter(pl.col("status") == "ok")
     names = ("timestamp", "basis", "index_price", "index_basis")
 
@@ -111,16 +112,16 @@ def test_nulls_and_their_reasons_come_through(settings, lake):
 def test_what_was_altered_by_hand_is_found_and_made_the_lake_s(settings, dataset, change, expected):
     bring(settings)
     touched = ask(settings, f"UPDATE {tables()[dataset].path} {change} RETURNING 1")
-    differences = verify_database(settings, [dataset])[1]
-    done = bring(settings, datasets=[dataset], full=True)
+    differences = verify_database(settings, Lake(settings.root), [find(dataset)])[1]
+    done = bring(settings, datasets=[find(dataset)], full=True)
 
     assert {one.dataset for one in differences} == {dataset}
     assert getattr(done, expected) == len(touched) > 0
-    assert verify_database(settings)[1] == []
+    assert verify_database(settings, Lake(settings.root))[1] == []
 
 
 def test_an_instrument_is_found_at_a_moment_with_its_record(settings):
-    bring(settings, datasets=["instruments"])
+    bring(settings, datasets=[find("instruments")])
     query = """
         SELECT instrument, (record ->> 'contract_size')::float8, valid_to
         FROM reference.instruments
@@ -130,27 +131,27 @@ def test_an_instrument_is_found_at_a_moment_with_its_record(settings):
 
 
 def test_a_changed_record_ends_one_interval_and_starts_the_next(settings, lake, tmp_path):
-    bring(settings, datasets=["instruments"])
-    told = universe_table.read(Lake(lake))
+    bring(settings, datasets=[find("instruments")])
+    told = table.read(Lake(lake))
     before = sum(map(len, told.intervals.values()))
     listed = next(held[-1] for held in told.intervals.values())
     record = json.dumps(json.loads(listed.record) | {"tick_size": 0.25}).encode()
     heard = listed.last_us + 1_000_000
     body = b'{"result":[' + record + b"]}"
-    universe.fold(
-        told, [universe.Answer("future", "BTC", is_expired=False, heard_us=heard, body=body)]
+    history.fold(
+        told, [history.ListAnswer("future", "BTC", is_expired=False, heard_us=heard, body=body)]
     )
     other = settings.model_copy(update={"root": tmp_path / "lake"})
-    universe_table.publish(Lake(other.root), told)
-    done = bring(other, datasets=["instruments"])
+    table.publish(Lake(other.root), told)
+    done = bring(other, datasets=[find("instruments")])
 
     assert (done.inserted, done.updated, done.deleted) == (1, 1, 0)
     assert ask(other, "SELECT count(*) FROM reference.instruments") == [(before + 1,)]
-    assert verify_database(other, ["instruments"])[1] == []
+    assert verify_database(other, Lake(other.root), [find("instruments")])[1] == []
 
 
 def test_an_underlying_can_be_loaded_alone(settings):
-    bring(settings, datasets=["futures_basis", "futures_curve"], instruments=["ETH"])
+    bring(settings, datasets=[find("futures_basis"), find("futures_curve")], parts=["ETH"])
     assert ask(settings, "SELECT DISTINCT underlying FROM reference.futures_curve") == [("ETH",)]
     found = ask(settings, "SELECT DISTINCT left(instrument, 4) FROM reference.futures_basis")
     assert found == [("ETH-",)]
@@ -158,13 +159,13 @@ def test_an_underlying_can_be_loaded_alone(settings):
 
 def test_a_part_of_the_lake_is_no_stranger(settings):
     bring(settings)
-    assert bring(settings, instruments=["ETH"]).notes == []
+    assert bring(settings, parts=["ETH"]).notes == []
 
 
 def test_a_month_gone_from_the_lake_is_named_and_left(settings, tmp_path):
     bring(settings)
     done = bring(
-        settings.model_copy(update={"root": tmp_path / "empty"}), datasets=["futures_curve"]
+        settings.model_copy(update={"root": tmp_path / "empty"}), datasets=[find("futures_curve")]
     )
     assert done.notes == [
         f"the database holds futures_curve {name} 2025-09, which this lake does not know"
@@ -173,7 +174,7 @@ def test_a_month_gone_from_the_lake_is_named_and_left(settings, tmp_path):
 
 
 def test_moments_are_where_they_belong(settings):
-    bring(settings, datasets=["delivery_prices"])
+    bring(settings, datasets=[find("delivery_prices")])
     times = ask(settings, "SELECT DISTINCT timestamp FROM reference.delivery_prices ORDER BY 1")
     assert [time for (time,) in times] == [
         datetime(2025, 9, day, 8, tzinfo=UTC) for day in (24, 25, 26, 27)

@@ -1,6 +1,5 @@
 import re
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,32 +10,12 @@ from etl.database.tables import hypertables, tables
 from etl.errors import ExtensionError, SchemaError, ServerTooOldError
 from tests.acceptance.command import Product
 from tests.exchange.running import running
-from validators.derived import FuturesBasis, FuturesCurve
-from validators.reference import DeliveryPrices, IndexPrices, VolatilityIndex
-from validators.schemas import Candles, FundingRates
 
-SQL_TYPES = {
-    pl.Datetime("us", "UTC"): "timestamp with time zone",
-    pl.String(): "text",
-    pl.Float64(): "double precision",
-    pl.Boolean(): "boolean",
-}
 ARROW_TYPES = {
     pa.timestamp("us", "UTC"): "timestamp with time zone",
     pa.string(): "text",
     pa.large_string(): "text",
     pa.float64(): "double precision",
-}
-MODELS = {
-    "perpetuals_ohlcv": Candles,
-    "futures_ohlcv": Candles,
-    "options_ohlcv": Candles,
-    "funding_rates": FundingRates,
-    "index_prices": IndexPrices,
-    "volatility_index": VolatilityIndex,
-    "delivery_prices": DeliveryPrices,
-    "futures_basis": FuturesBasis,
-    "futures_curve": FuturesCurve,
 }
 
 
@@ -63,14 +42,6 @@ def published(tmp_path_factory):
         for what in ("perpetuals", "funding"):
             assert product.run("backfill", what, *window).returncode == 0
     return product.lake
-
-
-@pytest.mark.parametrize(("table", "model"), MODELS.items())
-def test_columns_order_and_types_are_those_of_the_contract(table, model):
-    columns = model.to_schema().columns.items()
-    expected = [(name, SQL_TYPES[column.dtype.type], column.nullable) for name, column in columns]
-    found = [(column.name, column.type, column.is_nullable) for column in tables()[table].columns]
-    assert found == expected
 
 
 @pytest.mark.parametrize("table", ["perpetuals_ohlcv", "funding_rates"])

@@ -5,22 +5,26 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from etl.backfill.fold import Terms, fold, raw_folder
-from etl.datasets import DATASETS, FUNDING
+from etl.backfill.fold import fold
+from etl.catalog import find_fetched
+from etl.proof.protocol import Rules, Terms
+from etl.sources.funding_rates import FUNDING_RATES
 from lake import raw
-from lake.ledger import Span
-from lake.paths import Partition, open_lake
+from lake.partition import Partition
+from lake.paths import open_lake
+from lake.span import Span
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 BTC = "BTC-PERPETUAL"
-MINUTES = DATASETS["perpetuals_ohlcv"]
+MINUTES = find_fetched("perpetuals_ohlcv")
+RULES = Rules(settle_ms=0, confirm_after_ms=0, outages=())
 START = int(datetime(2024, 3, 1, tzinfo=UTC).timestamp() * 1000)
 NOW = START + 24 * HOUR
-PARTITION = Partition("perpetuals_ohlcv", BTC, 2024)
-FUNDED = Partition("funding_rates", BTC, 2024)
+PARTITION = Partition("perpetuals_ohlcv", BTC, "2024")
+FUNDED = Partition("funding_rates", BTC, "2024")
 TERMS = Terms(
-    life=Span(0, 2**53), now_ms=NOW, settle_ms=0, confirm_after_ms=0, outages=()
+    life=Span(0, 2**53), now_ms=NOW, rules=RULES
 )  # every row is settled at once, and every hole at its second look
 
 _numbers = itertools.count()
@@ -72,7 +76,7 @@ def attempt(body, window=None, *, fetched=None, outcome="ok", name=None):
 def lake_of(root, *attempts, dataset=MINUTES, partition=PARTITION):
     """A lake with these attempts staged, each in a segment of its own."""
     lake = open_lake(root, create=True)
-    folder = raw_folder(lake, dataset, partition.instrument, partition.year)
+    folder = dataset.raw_folder(lake, partition)
     for one in attempts:
         raw.stage([one], folder)
     return lake
@@ -85,4 +89,4 @@ def folded(lake, wanted=None, *, dataset=MINUTES, partition=PARTITION, terms=TER
 
 
 def folded_funding(lake, wanted, **options):
-    return folded(lake, wanted, dataset=FUNDING, partition=FUNDED, **options)
+    return folded(lake, wanted, dataset=FUNDING_RATES, partition=FUNDED, **options)

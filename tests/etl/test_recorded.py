@@ -11,14 +11,14 @@ import msgspec
 import polars as pl
 import pytest
 
-from etl.backfill.fold import Terms, fold
-from etl.datasets import DATASETS, FUNDING
+from etl.backfill.fold import fold
+from etl.catalog import find_fetched
 from etl.deribit.client import Request, judge
 from etl.instruments.lists import _check as check_instruments
-from etl.proof.grid import by_year
+from etl.proof.protocol import Rules, Terms
 from etl.proof.witnesses import Facts, find_gaps
-from lake.ledger import Span
-from lake.paths import Partition
+from lake.partition import Partition
+from lake.span import FOREVER, Span, by_period
 from tests.etl.staged import attempt, envelope, lake_of
 from validators.outages import load_outages
 
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.skipif(
     not RECORDED.is_dir(), reason="the recorded bodies are not here (../shared/data)"
 )
 NUMBERS = ("open", "high", "low", "close", "volume", "cost")
-MINUTES, DAYS = DATASETS["perpetuals_ohlcv"], DATASETS["perpetuals_ohlcv_1D"]
+MINUTES, DAYS = map(find_fetched, ("perpetuals_ohlcv", "perpetuals_ohlcv_1D"))
+FUNDING = find_fetched("funding_rates")
 END = int(datetime(2026, 9, 1, tzinfo=UTC).timestamp() * 1000)
-FOREVER = Span(0, 2**53)
 
 
 def snapshots(name, prefix, instrument):
@@ -59,10 +59,10 @@ def funding_rows():
 
 def folds(root, dataset, instrument, body, ticks):
     """Fold one body into every year its rows lie in, as if it had been fetched for each."""
-    step = dataset.grid.step_ms
+    step = dataset.proof.grid.step_ms
     span = Span(min(ticks), max(ticks) + step)
-    terms = Terms(FOREVER, END, 0, 0, load_outages())
-    for year, part in by_year(span).items():
+    terms = Terms(FOREVER, END, Rules(0, 0, load_outages()))
+    for year, part in by_period(span, "year").items():
         partition = Partition(dataset.name, instrument, year)
         once = attempt(body, (span.start_ms, span.end_ms), fetched=END)
         lake = lake_of(root, once, dataset=dataset, partition=partition)
@@ -136,7 +136,7 @@ def test_every_recorded_funding_row_comes_through_and_its_eleven_holes_are_found
 
 def test_coverage_alone_finds_the_eleven_funding_holes():
     ticks = pl.Series([row["timestamp"] for row in funding_rows()]).sort().to_numpy()
-    facts = Facts(FUNDING.grid, FOREVER, END, 0, lambda _: None)
+    facts = Facts(FUNDING.proof.grid, FOREVER, END, 0, lambda _: None)
     span = Span(int(ticks[0]), int(ticks[-1]) + 3_600_000)
 
     found = find_gaps([span], ticks, ticks[:0], [], facts)

@@ -11,9 +11,8 @@ CREDIT_CAPACITY = 50_000
 CREDIT_REFILL = 10_000.0
 MOST_CONNECTIONS = 32
 
-# get_instruments has its own limit of one per second. Five in a burst: what Deribit's older
-# wording allowed, and what ccxt needs to load its markets currency by currency.
-INSTRUMENT_CALLS = 5
+# get_instruments has its own limit: one a second, fifty in a burst (10,000 of 500,000 credits).
+INSTRUMENT_CALLS = 50
 INSTRUMENT_REFILL = 1.0
 
 

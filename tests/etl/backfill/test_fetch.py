@@ -6,18 +6,19 @@ import time
 
 import pytest
 
-from etl.backfill import fetch as pipeline
-from etl.backfill.run import Wish
+from etl.backfill import fetch
+from etl.backfill.wish import Wish
+from etl.catalog import fetched, find_fetched
 from etl.check.status import overall, statuses
 from etl.config import Settings
-from etl.datasets import DATASETS
+from etl.instruments.selection import Choice
 from etl.progress import LogProgress
 from etl.when import parse_moment
-from lake.paths import Lake
+from lake.paths import Lake, open_lake
 from tests.acceptance.command import digests
 from tests.exchange.running import running
 
-CANDLES = DATASETS["perpetuals_ohlcv"]
+CANDLES = find_fetched("perpetuals_ohlcv")
 BTC = ("BTC-PERPETUAL",)
 
 
@@ -27,12 +28,14 @@ def settings(url, root, **more):
 
 def backfill(chosen, instruments=BTC, start=None, end=None, dataset=CANDLES):
     bounds = [None if text is None else parse_moment(text, "moment") for text in (start, end)]
-    wish = Wish(dataset, instruments, *bounds)
-    return asyncio.run(pipeline.backfill(chosen, wish, LogProgress()))
+    wish = Wish(dataset, Choice(instruments), *bounds)
+    lake = open_lake(chosen.root, create=True)
+    return asyncio.run(fetch.backfill(chosen, lake, wish, LogProgress()))
 
 
 def heal(chosen):
-    return asyncio.run(pipeline.heal(chosen, list(DATASETS), LogProgress()))
+    lake = open_lake(chosen.root)
+    return asyncio.run(fetch.heal(chosen, lake, list(fetched()), LogProgress()))
 
 
 def test_days_added_one_by_one_make_the_same_bytes_as_all_at_once(tmp_path):
@@ -108,8 +111,9 @@ def test_work_that_was_interrupted_before_it_was_folded_is_not_fetched_again(tmp
 
 def stopped_in_mid_run(chosen, root):
     async def main():
-        wish = Wish(CANDLES, BTC, parse_moment("2025-01-01", "start"))
-        task = asyncio.create_task(pipeline.backfill(chosen, wish, LogProgress()))
+        wish = Wish(CANDLES, Choice(BTC), parse_moment("2025-01-01", "start"))
+        lake = open_lake(chosen.root, create=True)
+        task = asyncio.create_task(fetch.backfill(chosen, lake, wish, LogProgress()))
         await asyncio.to_thread(wait_for_pages, root, 20)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -4,12 +4,12 @@ import msgspec
 import polars as pl
 import pytest
 
-from etl.backfill.fold import publish, raw_folder
-from etl.datasets import FUNDING
 from etl.errors import EtlError
+from etl.sources.funding_rates import FUNDING_RATES
 from lake import raw
 from lake.errors import CorruptFileError
 from lake.ledger import read_record
+from lake.publish import publish
 from tests.etl.staged import (
     BTC,
     FUNDED,
@@ -18,6 +18,7 @@ from tests.etl.staged import (
     MINUTES,
     NOW,
     PARTITION,
+    RULES,
     START,
     TERMS,
     attempt,
@@ -29,14 +30,14 @@ from tests.etl.staged import (
     lake_of,
     minutes,
 )
-from validators.schemas import candles_model
+from validators.schemas.candles import candles_model
 
 ALL = minutes(*range(10))
 
 
 def held(result):
     """Clean rows as (minute, close)."""
-    frame = pl.from_arrow(result.clean)
+    frame = pl.from_arrow(result.rows)
     ticks = frame["timestamp"].dt.epoch("ms").to_list()
     return [((t - START) // MINUTE, c) for t, c in zip(ticks, frame["close"], strict=True)]
 
@@ -48,7 +49,7 @@ def reasons(result):
 def test_a_whole_page_becomes_clean_rows_that_keep_their_contract(tmp_path):
     result = folded(lake_of(tmp_path, attempt(chart(ALL))))
 
-    frame = pl.from_arrow(result.clean)
+    frame = pl.from_arrow(result.rows)
     assert frame.columns == list(candles_model("1").to_schema().columns)
     assert frame["instrument"].unique().to_list() == [BTC]
     assert (result.record.rows, result.record.first_ms, result.record.last_ms) == (
@@ -74,7 +75,7 @@ def test_unordered_and_repeated_rows_are_the_same_rows(tmp_path, order):
 
     result = folded(lake_of(tmp_path / "b", attempt(chart([ALL[i] for i in order]))))
 
-    assert result.clean.equals(plain.clean)
+    assert result.rows.equals(plain.rows)
     assert result.record.checksum == plain.record.checksum
 
 
@@ -142,7 +143,7 @@ def test_prices_sent_as_integers_are_the_same_rows(tmp_path):
     plain = folded(lake_of(tmp_path / "a", attempt(chart(ALL))))
     odd = chart(ALL, close=[100] * 10, volume=[2] * 9 + [2.0])
 
-    assert folded(lake_of(tmp_path / "b", attempt(odd))).clean.equals(plain.clean)
+    assert folded(lake_of(tmp_path / "b", attempt(odd))).rows.equals(plain.rows)
 
 
 def test_rows_with_null_are_quarantined_with_their_check_and_attempt_and_the_rest_is_kept(tmp_path):
@@ -204,7 +205,7 @@ def test_a_body_staged_as_good_that_does_not_decode_is_an_error_naming_its_attem
 
 def test_a_torn_segment_is_an_error_naming_it(tmp_path):
     lake = lake_of(tmp_path, attempt(chart(ALL)))
-    (path,) = raw_folder(lake, MINUTES, BTC, 2024).glob("*.parquet")
+    (path,) = MINUTES.raw_folder(lake, PARTITION).glob("*.parquet")
     path.write_bytes(path.read_bytes()[:-9])
 
     with pytest.raises(CorruptFileError, match=path.name):
@@ -223,10 +224,10 @@ def test_a_fold_depends_neither_on_how_attempts_lie_in_segments_nor_on_their_nam
     apart = folded(lake_of(tmp_path / "a", *pages))
     mixed = folded(lake_of(tmp_path / "b", *reversed(pages)))
     merged = lake_of(tmp_path / "c", *pages)
-    raw.merge(raw_folder(merged, MINUTES, BTC, 2024), at_least=2)
+    raw.merge(MINUTES.raw_folder(merged, PARTITION), at_least=2)
 
     for other in (mixed, folded(merged)):
-        assert other.clean.equals(apart.clean)
+        assert other.rows.equals(apart.rows)
         assert msgspec.structs.replace(other.record, segments=()) == msgspec.structs.replace(
             apart.record, segments=()
         )
@@ -237,7 +238,7 @@ def test_funding_rows_describe_the_hour_before_them(tmp_path):
     window = (START, START + 4 * HOUR)
     page = attempt(funding(ticks), window, fetched=START + 3 * HOUR)
     terms = replace(TERMS, now_ms=START + 3 * HOUR)
-    lake = lake_of(tmp_path, page, dataset=FUNDING, partition=FUNDED)
+    lake = lake_of(tmp_path, page, dataset=FUNDING_RATES, partition=FUNDED)
 
     result = folded_funding(lake, window, terms=terms)
 
@@ -247,7 +248,7 @@ def test_funding_rows_describe_the_hour_before_them(tmp_path):
 
 def test_rows_read_soon_after_their_close_are_provisional(tmp_path):
     sent = START + 10 * MINUTE
-    terms = replace(TERMS, settle_ms=3 * MINUTE)
+    terms = replace(TERMS, rules=replace(RULES, settle_ms=3 * MINUTE))
 
     result = folded(lake_of(tmp_path, attempt(chart(ALL), fetched=sent)), terms=terms)
 
@@ -274,7 +275,7 @@ def test_a_published_fold_reads_back_as_what_the_ledger_says(tmp_path):
     publish(lake, PARTITION, result)
 
     assert read_record(lake, PARTITION) == result.record
-    assert pl.read_parquet(lake.clean(PARTITION)).equals(pl.from_arrow(result.clean))
+    assert pl.read_parquet(lake.clean(PARTITION)).equals(pl.from_arrow(result.rows))
 
 
 def test_quarantine_goes_once_its_rows_are_good(tmp_path):

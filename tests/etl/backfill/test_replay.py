@@ -1,20 +1,21 @@
 import msgspec
 import pytest
 
-from etl.backfill.fold import publish, raw_folder
-from etl.backfill.replay import replay, staged_partitions
+from etl.backfill.replay import replay
 from etl.check.status import statuses
-from etl.config import Settings
-from etl.datasets import FUNDING
+from etl.instruments.lists import staged_listing
+from etl.sources.funding_rates import FUNDING_RATES
 from lake import raw
 from lake.errors import CorruptFileError, PartitionBusyError
 from lake.ledger import read_record
 from lake.lock import locked
+from lake.publish import publish
 from lake.verify import set_aside, verify
 from tests.etl.staged import (
     BTC,
     MINUTES,
     PARTITION,
+    RULES,
     START,
     attempt,
     chart,
@@ -45,7 +46,7 @@ def lake(tmp_path):
 
 
 def again(lake, *datasets):
-    return replay(Settings(root=lake.root, confirm_after=0), datasets or [MINUTES])
+    return list(replay(lake, datasets or [MINUTES], RULES, count=1))
 
 
 def contents(lake):
@@ -96,7 +97,7 @@ def test_what_is_damaged_and_set_aside_is_restored(lake, damaged):
 
 
 def test_a_raw_segment_set_aside_leaves_a_lake_that_knows_what_it_lacks(lake):
-    folder = raw_folder(lake, MINUTES, BTC, 2024)
+    folder = MINUTES.raw_folder(lake, PARTITION)
     (folder / raw.segments(folder)[0]).write_bytes(b"damaged")
     with pytest.raises(CorruptFileError, match=raw.segments(folder)[0]):
         again(lake)
@@ -111,7 +112,7 @@ def test_a_raw_segment_set_aside_leaves_a_lake_that_knows_what_it_lacks(lake):
 
 
 def test_leftovers_of_a_killed_run_are_removed(lake):
-    left = raw_folder(lake, MINUTES, BTC, 2024) / "1-x.parquet.tmp"
+    left = MINUTES.raw_folder(lake, PARTITION) / "1-x.parquet.tmp"
     left.write_bytes(b"half")
 
     again(lake)
@@ -125,6 +126,8 @@ def test_a_partition_somebody_writes_is_not_replayed(lake):
 
 
 def test_partitions_are_known_by_their_raw_folders(lake):
-    assert list(staged_partitions(lake, MINUTES)) == [PARTITION]
-    assert list(staged_partitions(lake, FUNDING)) == []
-    assert again(lake, FUNDING) == []
+    listing = staged_listing(lake)
+
+    assert list(MINUTES.staged(lake, listing)) == [PARTITION]
+    assert list(FUNDING_RATES.staged(lake, listing)) == []
+    assert again(lake, FUNDING_RATES) == []

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
+from etl.catalog import find
 from etl.check.report import daily_candles, daily_coverage, report_lake, write_report
-from etl.config import Settings
 from etl.errors import UsageError
+from lake.paths import Lake
 from lake.write import publish_table
 from tests.validators.candles import START, clean_candles
 from validators.outages import load_outages
@@ -123,7 +124,7 @@ def test_a_lake_is_drawn_with_what_it_holds(candles, tmp_path):
     folder = tmp_path / "clean" / "perpetuals_ohlcv" / "BTC-PERPETUAL"
     publish_table(candles.to_arrow(), folder / "2024.parquet")
 
-    report_lake(Settings(root=tmp_path), "perpetuals_ohlcv", tmp_path / "x.html")
+    report_lake(Lake(tmp_path), find("perpetuals_ohlcv"), load_outages(), tmp_path / "x.html")
 
     page = (tmp_path / "x.html").read_text()
     assert "4,320 of 4,320 minutes held (100 %)" in page
@@ -139,4 +140,4 @@ def test_a_lake_is_drawn_with_what_it_holds(candles, tmp_path):
 )
 def test_what_cannot_be_drawn_is_one_clear_error(table, message, tmp_path):
     with pytest.raises(UsageError, match=message):
-        report_lake(Settings(root=tmp_path), table, tmp_path / "x.html")
+        report_lake(Lake(tmp_path), find(table), load_outages(), tmp_path / "x.html")

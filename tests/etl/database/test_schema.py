@@ -99,14 +99,15 @@ def test_a_database_without_the_extension_is_refused():
 
 
 def test_the_schema_has_exactly_six_hypertables():
-    assert hypertables() == [
+    assert set(hypertables()) == {
         "perpetuals_ohlcv",
         "futures_ohlcv",
         "options_ohlcv",
         "options_greeks",
         "funding_rates",
         "index_prices",
-    ]
+    }
+    assert len(hypertables()) == 6
 
 
 def test_every_hypertable_has_the_same_key():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from etl.deribit.client import TRANSIENT, DeribitClient, Request, Retry, judge
 from etl.deribit.rate_limit import CreditBucket
 from etl.errors import DeribitError, EtlError, RateLimitedError, TransientError, UnavailableError
-from lake.ledger import Span
+from lake.span import Span
 from tests.etl.staged import MINUTES, attempt, chart, envelope, minutes
 
 GOOD = chart(minutes(0, 1))

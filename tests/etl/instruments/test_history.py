@@ -1,4 +1,4 @@
-"""The universe of instruments: renames, relistings, changes and lists that shrink."""
+"""The history of instruments: renames, relistings, changes and lists that shrink."""
 
 import json
 import random
@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.instruments import table as universe_table
-from etl.instruments.history import Answer, Universe, fold, vanished
+from etl.instruments import table
+from etl.instruments.history import History, ListAnswer, fold, vanished
 from etl.instruments.table import at, diff, to_frame
 from lake import raw
 from lake.paths import open_lake
+from validators.contract import check
+from validators.schemas.instruments import Instruments
 
 DAY_US = 86_400_000_000
 START_US = 1_700_000_000_000_000
@@ -37,11 +39,11 @@ def record(id_, name, **more):
 
 def answer(day, *records, expired=False, kind="future"):
     body = json.dumps({"jsonrpc": "2.0", "usOut": day, "result": records}).encode()
-    return Answer(kind, "BTC" if expired else "any", expired, START_US + day * DAY_US, body)
+    return ListAnswer(kind, "BTC" if expired else "any", expired, START_US + day * DAY_US, body)
 
 
 def rows(*answers):
-    return to_frame(fold(Universe(), answers)).to_dicts()
+    return to_frame(fold(History(), answers)).to_dicts()
 
 
 def day(number):
@@ -95,16 +97,22 @@ def test_a_relisting_under_the_same_name_ends_the_first():
 
 
 def test_an_instrument_that_a_list_loses_is_kept_and_named():
-    folded = fold(
-        Universe(), [answer(0, record(1, "A"), record(2, "B")), answer(1, record(1, "A"))]
-    )
+    folded = fold(History(), [answer(0, record(1, "A"), record(2, "B")), answer(1, record(1, "A"))])
 
     assert [row["instrument"] for row in to_frame(folded).to_dicts()] == ["A", "B"]
     assert vanished(folded) == ["B"]
 
 
+def test_rows_are_sorted_by_the_key_of_the_dataset():
+    answers = (answer(0, record(2, "B"), record(1, "A")), answer(1, record(1, "A2")))
+    frame = to_frame(fold(History(), answers))
+
+    check(frame, Instruments)
+    assert frame["instrument_id"].to_list() == [1, 1, 2]
+
+
 def test_an_empty_list_loses_everything_it_had_and_deletes_nothing():
-    folded = fold(Universe(), [answer(0, record(1, "A"), expired=True), answer(1, expired=True)])
+    folded = fold(History(), [answer(0, record(1, "A"), expired=True), answer(1, expired=True)])
 
     assert vanished(folded) == ["A"]
     assert len(to_frame(folded)) == 1
@@ -112,7 +120,7 @@ def test_an_empty_list_loses_everything_it_had_and_deletes_nothing():
 
 def test_what_comes_back_has_not_vanished():
     listed = record(1, "A")
-    assert vanished(fold(Universe(), [answer(0, listed), answer(1), answer(2, listed)])) == []
+    assert vanished(fold(History(), [answer(0, listed), answer(1), answer(2, listed)])) == []
 
 
 def test_an_expired_one_leaves_the_living_and_is_not_missed():
@@ -120,7 +128,7 @@ def test_an_expired_one_leaves_the_living_and_is_not_missed():
     living = record(1, "A", expiration_timestamp=soon)
     dead = living | {"is_active": False, "state": "closed"}
 
-    folded = fold(Universe(), [answer(0, living), answer(1), answer(1, dead, expired=True)])
+    folded = fold(History(), [answer(0, living), answer(1), answer(1, dead, expired=True)])
 
     assert vanished(folded) == []
     assert [row["state"] for row in to_frame(folded).to_dicts()] == ["open", "closed"]
@@ -129,7 +137,7 @@ def test_an_expired_one_leaves_the_living_and_is_not_missed():
 def test_moments_and_differences_are_of_the_intervals():
     frame = to_frame(
         fold(
-            Universe(),
+            History(),
             [
                 answer(
                     0,
@@ -173,23 +181,23 @@ lists = st.lists(
 @given(lists, st.integers(0, 6))
 def test_folding_in_two_parts_through_a_file_is_folding_at_once(tmp_path_factory, lists, cut):
     answers = [answer(n, *found, expired=dead) for n, (dead, found) in enumerate(lists)]
-    lake = open_lake(tmp_path_factory.mktemp("universe") / "lake", create=True)
+    lake = open_lake(tmp_path_factory.mktemp("history") / "lake", create=True)
     for part in (answers[:cut], answers[cut:]):
         for each in part:
             stage(lake, each)
-        universe_table.refold(lake)
-    parts = universe_table.path_of(lake).read_bytes()
+        table.refold(lake)
+    parts = lake.clean(table.PARTITION).read_bytes()
 
-    universe_table.refold(lake, whole=True)
+    table.refold(lake, whole=True)
 
-    assert universe_table.path_of(lake).read_bytes() == parts
-    assert to_frame(universe_table.read(lake)).equals(to_frame(fold(Universe(), answers)))
+    assert lake.clean(table.PARTITION).read_bytes() == parts
+    assert to_frame(table.read(lake)).equals(to_frame(fold(History(), answers)))
 
 
 @given(lists)
 def test_at_no_moment_has_an_id_two_records_or_a_name_two_instruments(lists):
     answers = [answer(n, *found, expired=dead) for n, (dead, found) in enumerate(lists)]
-    frame = to_frame(fold(Universe(), answers)).lazy()
+    frame = to_frame(fold(History(), answers)).lazy()
 
     for number in range(-2, 8):
         held = at(frame, pl.lit(day(number)).cast(pl.Datetime("us", "UTC"))).collect()
@@ -208,13 +216,13 @@ def stage(lake, one):
     raw.stage([attempt], lake.raw("get_instruments", **keys))
 
 
-def test_nothing_staged_is_an_empty_universe(tmp_path):
+def test_nothing_staged_is_an_empty_history(tmp_path):
     lake = open_lake(tmp_path / "lake", create=True)
 
-    assert universe_table.refold(lake).intervals == {}
-    assert pl.read_parquet(universe_table.path_of(lake)).is_empty()
+    assert table.refold(lake).intervals == {}
+    assert pl.read_parquet(lake.clean(table.PARTITION)).is_empty()
 
 
 def test_a_record_without_an_id_is_refused():
     with pytest.raises(Exception, match="instrument_id"):
-        fold(Universe(), [answer(0, {"instrument_name": "A"})])
+        fold(History(), [answer(0, {"instrument_name": "A"})])

@@ -5,14 +5,15 @@ import msgspec
 import pytest
 import stamina
 
-from etl.datasets import DATASETS
+from etl.catalog import fetched
 from etl.deribit.client import DeribitClient, Retry
 from etl.deribit.rate_limit import CreditBucket
 from etl.errors import UnavailableError, UsageError
-from etl.instruments.lists import Instrument, Universe, fetch_universe, staged_universe
+from etl.instruments.lists import fetch_listing, staged_listing
+from etl.instruments.record import Instrument, Listing
 from lake import raw
-from lake.ledger import Span
 from lake.paths import open_lake
+from lake.span import Span
 from tests.etl.staged import HOUR, attempt, envelope
 
 LISTED = 1_534_242_287_000  # BTC-PERPETUAL: 2018-08-14 10:24:47Z
@@ -41,7 +42,7 @@ def universe():
     names = ["BTC-PERPETUAL", "ETH-PERPETUAL", "SOL_USDC-PERPETUAL"]
     listed = [instrument(instrument_name=name) for name in names]
     listed.append(msgspec.convert(FUTURE, Instrument))
-    return Universe(0, {one.instrument_name: one for one in listed})
+    return Listing(0, {one.instrument_name: one for one in listed})
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_an_unknown_perpetual_is_refused_naming_the_nearest(universe, name, mess
 
 def test_no_listing_at_all_is_said():
     with pytest.raises(UsageError, match="nearest: none listed"):
-        Universe(0, {}).perpetual("BTC-PERPETUAL")
+        Listing(0, {}).perpetual("BTC-PERPETUAL")
 
 
 def test_a_perpetual_lives_for_ever_and_a_future_until_its_expiry(universe):
@@ -71,12 +72,12 @@ def test_a_perpetual_lives_for_ever_and_a_future_until_its_expiry(universe):
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 5))
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@pytest.mark.parametrize("dataset", list(fetched()), ids=lambda one: one.name)
 def test_the_first_row_of_every_grid_is_asked_for(dataset, hour):
     one = instrument(creation_timestamp=LISTED + hour * HOUR)
 
-    for alignment in dataset.grid.alignments_ms:
-        first = dataset.grid.described(one.life, alignment).start_ms
+    for alignment in dataset.proof.grid.alignments_ms:
+        first = dataset.proof.grid.described(one.life, alignment).start_ms
         assert one.first_asked_ms <= first
         assert first - one.first_asked_ms < 3 * 24 * HOUR
 
@@ -93,14 +94,14 @@ def test_offline_the_last_good_list_counts(tmp_path):
     lake = staged(tmp_path, envelope([PERPETUAL]), envelope([PERPETUAL, FUTURE]))
     staged(tmp_path, b"<html>", outcome="HTTP 502")
 
-    found = staged_universe(lake)
+    found = staged_listing(lake)
 
     assert sorted(found.instruments) == ["BTC-27DEC24", "BTC-PERPETUAL"]
     assert found.now_ms > 0
 
 
 def test_offline_without_a_list_nothing_is_known(tmp_path):
-    assert staged_universe(open_lake(tmp_path)) == Universe(0, {})
+    assert staged_listing(open_lake(tmp_path)) == Listing(0, {})
 
 
 def fetched(root, result):
@@ -117,7 +118,7 @@ def fetched(root, result):
                 http, bucket=bucket, listing=bucket, cost=1, slots=1, retry=Retry(1, 1),
                 stage=lambda one, folder: raw.stage([one], folder),
             )  # fmt: skip
-            return await fetch_universe(client, open_lake(root))
+            return await fetch_listing(client, open_lake(root))
 
     with stamina.set_testing(True, attempts=2):
         return asyncio.run(fetch())
@@ -128,7 +129,7 @@ def test_a_list_that_is_fetched_is_staged_and_read_offline_as_the_same(tmp_path)
 
     assert sorted(found.instruments) == ["BTC-27DEC24", "BTC-PERPETUAL"]
     assert found.now_ms == 5
-    assert staged_universe(open_lake(tmp_path)) == found
+    assert staged_listing(open_lake(tmp_path)) == found
 
 
 def test_what_an_earlier_list_had_is_kept_and_missed_unless_it_has_expired(tmp_path):

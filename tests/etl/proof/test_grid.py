@@ -5,14 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.datasets import DATASETS, FUNDING
-from etl.proof.grid import NOT_OWED, Grid, by_year, clip, pages, subtract, union, windows, year_span
-from lake.ledger import SETTLED, Gap, Reading, Record, Span
-from validators.schemas import RESOLUTIONS
+from etl.catalog import fetched, find_fetched
+from etl.proof.grid import NOT_OWED, Grid, pages, windows
+from lake.ledger import SETTLED, Gap, Reading, Record
+from lake.span import Span, clip, union
+from validators.resolutions import RESOLUTIONS
 
 MINUTE = 60_000
 DAY = 24 * 60 * MINUTE
 GRID = Grid(MINUTE, (0,), MINUTE)
+FUNDING = find_fetched("funding_rates")
 EVER = Span(-(2**53), 2**53)
 REASONS = [*SETTLED, "quarantined", "unexplained", "truncated", "no_answer", "not_asked"]
 
@@ -28,28 +30,6 @@ def moment(*when):
     return int(datetime(*when, tzinfo=UTC).timestamp() * 1000)
 
 
-@given(many)
-def test_a_union_holds_the_same_points_in_spans_that_do_not_touch(some):
-    found = union(some)
-
-    assert points(*found) == points(*some)
-    assert all(a.end_ms < b.start_ms for a, b in zip(found, found[1:], strict=False))  # noqa: RUF007
-    assert all(one.start_ms < one.end_ms for one in found)
-
-
-@given(many, many)
-def test_a_difference_holds_the_points_of_one_side_only(some, taken):
-    found = subtract(some, taken)
-
-    assert points(*found) == points(*some) - points(*taken)
-    assert found == union(found)
-
-
-@given(spans, spans)
-def test_a_clipped_span_holds_the_points_of_both(one, to):
-    assert points(clip(one, to)) == points(one) & points(to)
-
-
 @given(spans, st.integers(1, 5), st.integers(1, 7))
 def test_pages_follow_each_other_and_are_no_longer_than_asked(one, step, rows):
     found = pages(one, step, rows)
@@ -59,42 +39,18 @@ def test_pages_follow_each_other_and_are_no_longer_than_asked(one, step, rows):
     assert all(page.end_ms - page.start_ms <= step * rows for page in found)
 
 
-def test_a_span_is_cut_at_the_new_year_in_utc():
-    found = by_year(Span(moment(2019, 12, 31, 23), moment(2021, 1, 1)))
-
-    assert found == {
-        2019: Span(moment(2019, 12, 31, 23), moment(2020, 1, 1)),
-        2020: Span(moment(2020, 1, 1), moment(2021, 1, 1)),
-    }
-
-
-@pytest.mark.parametrize("end", [0, -1])
-def test_an_empty_span_lies_in_no_year(end):
-    assert by_year(Span(0, end)) == {}
-
-
-@given(st.integers(0, 2**42), st.integers(1, 2**37))
-def test_the_parts_of_all_years_make_up_the_span(start, length):
-    one = Span(start, start + length)
-
-    parts = by_year(one)
-
-    assert union(parts.values()) == [one]
-    assert all(clip(part, year_span(year)) == part for year, part in parts.items())
-
-
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_a_grid_steps_by_its_resolution(resolution):
     name = "perpetuals_ohlcv" + (f"_{resolution}" if resolution != "1" else "")
 
-    grid = DATASETS[name].grid
+    grid = find_fetched(name).proof.grid
 
     assert grid.step_ms == grid.closes_after_ms == RESOLUTIONS[resolution] * MINUTE
     assert (8 * 60 * MINUTE) % grid.step_ms in grid.alignments_ms
 
 
 def test_daily_candles_start_at_eight_in_utc():
-    grid = DATASETS["perpetuals_ohlcv_1D"].grid
+    grid = find_fetched("perpetuals_ohlcv_1D").proof.grid
     listed = moment(2018, 8, 14, 10, 24, 47)
 
     life = grid.described(Span(listed, moment(2018, 8, 16)), grid.alignment_of(np.array([])))
@@ -102,7 +58,7 @@ def test_daily_candles_start_at_eight_in_utc():
     assert life == Span(moment(2018, 8, 14, 8), moment(2018, 8, 16, 8))
 
 
-grids = st.sampled_from([one.grid for one in DATASETS.values()])
+grids = st.sampled_from([one.proof.grid for one in fetched()])
 times = st.integers(0, 10 * DAY)
 
 
@@ -264,11 +220,15 @@ def test_known_holes_are_inside_one_window_with_both_their_neighbours(gaps, rows
 
 
 def test_a_page_of_funding_is_one_month():
-    week = Gap(0, 1_000 * FUNDING.grid.step_ms, "not_asked")
+    week = Gap(0, 1_000 * FUNDING.proof.grid.step_ms, "not_asked")
 
     found = windows(
-        Record(gaps=(week,)), FUNDING.grid, rows=FUNDING.page_rows, within=EVER, clock_ms=0,
+        Record(gaps=(week,)), FUNDING.proof.grid, rows=FUNDING.proof.page_rows, within=EVER,
+        clock_ms=0,
         read_since_ms=0,
     )  # fmt: skip
 
-    assert [(one.end_ms - one.start_ms) // FUNDING.grid.step_ms for one in found] == [744, 256]
+    assert [(one.end_ms - one.start_ms) // FUNDING.proof.grid.step_ms for one in found] == [
+        744,
+        256,
+    ]

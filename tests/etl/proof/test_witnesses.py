@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from etl.proof import grid as plan
 from etl.proof.grid import Grid
-from etl.proof.witnesses import RECHECK_MS, Answer, Facts, extend, find_gaps, missing
-from lake.ledger import Gap, Record, Span
+from etl.proof.protocol import Answer
+from etl.proof.witnesses import RECHECK_MS, Facts, extend, find_gaps, missing
+from lake.ledger import Gap, Record
+from lake.span import Span
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

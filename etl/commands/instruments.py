@@ -1,21 +1,18 @@
-"""Commands on the universe of instruments: refresh, rebuild, show, diff."""
+"""Commands on the instruments: refresh, rebuild, show, diff."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.commands.options import INCOMPLETE, AsJson, reporting, settings_of
+from etl.commands.options import INCOMPLETE, AsJson, lake_of, reporting, settings_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from lake.paths import Lake
-
-universe_app = typer.Typer(no_args_is_help=True, help="Every instrument ever listed, as it was.")
+instruments_app = typer.Typer(no_args_is_help=True, help="Every instrument ever listed, as it was.")
 
 
-@universe_app.command()
+@instruments_app.command()
 def refresh(
     context: typer.Context,
     currency: Annotated[
@@ -26,41 +23,44 @@ def refresh(
 
     Leaves with code 3 if a list lacks an instrument that it had: it is kept all the same.
 
-    Example: deribit-lake universe refresh
+    Example: deribit-lake instruments refresh
     """
-    from etl.backfill.run import words
+    import asyncio
+
+    from etl.backfill.wish import words
     from etl.instruments.history import vanished
-    from etl.instruments.listings import fetch_listings
+    from etl.instruments.refresh import fetch_lists
     from etl.instruments.table import refold
-    from lake.paths import open_lake
+    from etl.pipeline import open_to_write
 
     settings = settings_of(context)
-    with reporting(settings):
-        lake = open_lake(settings.root, create=True)
-        requests = asyncio.run(fetch_listings(settings, lake, words(currency)))
-        universe = refold(lake)
-    missed = vanished(universe)
+    with reporting(settings) as progress:
+        lake = open_to_write(settings, progress, create=True)
+        requests = asyncio.run(fetch_lists(settings, lake, words(currency)))
+        history = refold(lake)
+    missed = vanished(history)
     for name in missed:
         typer.echo(f"vanished: {name} is no longer in a list that had it; it is kept", err=True)
-    typer.echo(f"{len(universe.intervals):,} instruments; {requests} requests")
+    typer.echo(f"{len(history.intervals):,} instruments; {requests} requests")
     raise typer.Exit(INCOMPLETE if missed else 0)
 
 
-@universe_app.command()
+@instruments_app.command()
 def rebuild(context: typer.Context) -> None:
     """Fold every list ever staged anew, offline; the same bytes come out.
 
-    Example: deribit-lake universe rebuild
+    Example: deribit-lake instruments rebuild
     """
     from etl.instruments.table import refold
+    from etl.pipeline import open_to_write
 
     settings = settings_of(context)
-    with reporting(settings):
-        universe = refold(_lake(context), whole=True)
-    typer.echo(f"{len(universe.intervals):,} instruments")
+    with reporting(settings) as progress:
+        history = refold(open_to_write(settings, progress), whole=True)
+    typer.echo(f"{len(history.intervals):,} instruments")
 
 
-@universe_app.command()
+@instruments_app.command()
 def show(
     context: typer.Context,
     kind: Annotated[str | None, typer.Option(help="future, option, spot, …")] = None,
@@ -70,15 +70,15 @@ def show(
 ) -> None:
     """Show instruments; without `--at`, all there ever were.
 
-    Example: deribit-lake universe show --kind future --currency BTC --at 2024-06-30
+    Example: deribit-lake instruments show --kind future --currency BTC --at 2024-06-30
     """
     import polars as pl
 
-    from etl.instruments import table as universe_table
+    from etl.instruments import table
 
     found = _scan(context)
     if at is not None:
-        found = universe_table.at(found, _moment(at, "--at"))
+        found = table.at(found, _moment(at, "--at"))
     if kind is not None:
         found = found.filter(pl.col("kind") == kind)
     if currency is not None:
@@ -87,7 +87,7 @@ def show(
     _print(found.select(*columns, "settlement_currency", "state"), as_json=as_json)
 
 
-@universe_app.command()
+@instruments_app.command()
 def diff(
     context: typer.Context,
     since: Annotated[str, typer.Option(help="First moment, UTC.")],
@@ -96,29 +96,23 @@ def diff(
 ) -> None:
     """Show what was listed, went and changed between two moments.
 
-    Example: deribit-lake universe diff --since 2024-06-01 --until 2024-07-01
+    Example: deribit-lake instruments diff --since 2024-06-01 --until 2024-07-01
     """
-    from etl.instruments import table as universe_table
+    from etl.instruments import table
 
     bounds = _moment(since, "--since"), _moment(until, "--until")
-    _print(universe_table.diff(_scan(context), *bounds), as_json=as_json)
-
-
-def _lake(context: typer.Context) -> "Lake":
-    from lake.paths import open_lake
-
-    return open_lake(settings_of(context).root)
+    _print(table.diff(_scan(context), *bounds), as_json=as_json)
 
 
 def _scan(context: typer.Context) -> "pl.LazyFrame":
     from etl.errors import UsageError
-    from etl.instruments import table as universe_table
+    from etl.instruments import table
 
-    lake = _lake(context)
-    if not universe_table.path_of(lake).exists():
-        message = f"{lake.root} has no universe: run `deribit-lake universe refresh`"
+    lake = lake_of(context)
+    if not lake.files(table.PARTITION.dataset):
+        message = f"{lake.root} has no instruments: run `deribit-lake instruments refresh`"
         raise UsageError(message)
-    return universe_table.scan(lake)
+    return table.scan(lake)
 
 
 def _moment(text: str, name: str) -> "pl.Expr":

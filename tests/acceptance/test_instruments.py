@@ -58,7 +58,7 @@ def test_a_month_shows_what_came_and_went(product):
 
 
 def test_refreshing_again_changes_no_interval_and_rebuilding_no_byte(product):
-    path = product.lake / "derived" / "instruments" / "all" / "universe.parquet"
+    path = product.lake / "clean" / "instruments" / "all" / "all.parquet"
     before = product.run("universe", "show", "--json").stdout
     product.run("universe", "refresh")
     content = path.read_bytes()
@@ -83,4 +83,4 @@ def test_without_a_universe_it_says_what_to_run(tmp_path):
     done = Product(tmp_path / "lake", "http://127.0.0.1:9").run("universe", "show")
 
     assert done.returncode != 0
-    assert "universe refresh" in done.stderr
+    assert "instruments refresh" in done.stderr

@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from etl.backfill.fold import arrow
-from etl.compute import compute_basis
-from etl.instruments.lists import living_request
+from etl.compute.futures_basis import FUTURES_BASIS
+from etl.compute.run import Ask, compute
+from etl.instruments.lists import living_request, staged_listing
 from etl.progress import LogProgress
 from lake import raw
+from lake.arrow import arrow
 from lake.ledger import Record, write_record
-from lake.paths import Partition, open_lake
+from lake.partition import Partition
+from lake.paths import open_lake
 from lake.read import checksum
 from lake.write import publish_table
 from tests.etl.staged import attempt, envelope
@@ -42,7 +44,7 @@ def publish(lake, dataset, instrument, last_trade):
     )
     for year in (2023, 2024):
         part = rows.filter(pl.col("timestamp").dt.year() == year)
-        partition, table = Partition(dataset, instrument, year), arrow(part)
+        partition, table = Partition(dataset, instrument, str(year)), arrow(part)
         publish_table(table, lake.clean(partition))
         first, last = (round(part["timestamp"][at].timestamp() * 1000) for at in (0, -1))
         record = Record(rows=len(part), first_ms=first, last_ms=last, checksum=checksum(table))
@@ -72,8 +74,9 @@ def test_a_price_of_last_year_is_as_old_as_its_trade(tmp_path, stale, dataset, i
         publish(lake, each, name, NEW_YEAR + timedelta(days=1))
     publish(lake, dataset, instrument, NEW_YEAR - 10 * MINUTE)
 
-    compute_basis(lake, LogProgress(), tolerance=30 * MINUTE)
+    ask = Ask(options={"tolerance": 30})
+    compute(lake, FUTURES_BASIS, staged_listing(lake), LogProgress(), ask)
 
-    rows = pl.read_parquet(lake.derived("futures_basis", "BTC", "2024-01"))
+    rows = pl.read_parquet(lake.derived(Partition("futures_basis", "BTC", "2024-01")))
     counts = rows["status"].rle().struct.unnest()
     assert counts.rows() == [(21, "ok"), (39, stale)]

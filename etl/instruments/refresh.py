@@ -1,4 +1,4 @@
-"""Fetch the lists of instruments that make up the universe: living ones, and all that expired."""
+"""Fetch the lists of instruments: living ones, and all that expired."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from etl.config import Settings
-from etl.deribit.client import DeribitClient, Request, connect
-from etl.instruments.lists import FIRST_TRY, expired_request, living_request
+from etl.deribit.client import FIRST_TRY, DeribitClient, Request, open_client
+from etl.instruments.lists import expired_request, living_request
 from lake import raw
 from lake.paths import Lake
 from lake.raw import Attempt
@@ -24,7 +24,7 @@ class _Envelope(msgspec.Struct):
     result: list[_Settled]
 
 
-async def fetch_listings(settings: Settings, lake: Lake, currencies: Sequence[str] = ()) -> int:
+async def fetch_lists(settings: Settings, lake: Lake, currencies: Sequence[str] = ()) -> int:
     """Stage every list of instruments as it came, and return how many requests that took.
 
     Without currencies, the expired of each are asked for that anything living settles in.
@@ -38,7 +38,7 @@ async def fetch_listings(settings: Settings, lake: Lake, currencies: Sequence[st
     def stage(attempt: Attempt, folder: Path) -> None:
         raw.stage([attempt], folder)
 
-    async with connect(settings, stage) as client:
+    async with open_client(settings, stage) as client:
         found: set[str] = set()
         for kind in KINDS:
             body = await _fetch(client, living_request(lake, kind, _check))

@@ -1,0 +1,243 @@
+"""What a dataset is: fetched from the exchange and proved, or computed from other datasets.
+
+All say what they promise (`model`), the short words commands know them by (`aliases`), how they
+are cut into partitions (`period`) and, where a part holds rows of several subjects, which part a
+subject is in (`subject_part`); the subject is what the key of a table begins with. A fetched one
+says what to ask, how a page reads and how nothing is proved to be missing; a computed one what it
+is made from, and by which step. Lists are folded as they came. `etl.catalog` has them all.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import msgspec
+import polars as pl
+
+from etl.instruments.names import Kind
+from etl.instruments.record import Instrument, Listing, always
+from etl.instruments.selection import Select
+from etl.proof.protocol import Proof
+from lake.ledger import Gap, Input, Record
+from lake.partition import Partition
+from lake.paths import Lake, Top
+from lake.span import PeriodKind, Span, period_of
+
+if TYPE_CHECKING:
+    from pandera.polars import DataFrameModel
+    from pyarrow import Table
+
+Held = Mapping[Partition, Record]
+"""What the ledger says of some partitions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """One dataset, from the method that serves it to the contract it keeps.
+
+    Attributes
+    ----------
+    kind
+        What its parts are: instruments of some kind, or indices.
+    params
+        From part, window and the exchange's clock to the parameters of a request.
+    check
+        Raises msgspec.ValidationError where a result is not of the expected shape.
+    select
+        The instruments a user's words choose.
+    since_ms
+        Before this the exchange has none.
+    raw_key, raw_period
+        How raw is cut: by what the part is called, and, inside a partition, by period.
+    """
+
+    top: ClassVar[Top] = "clean"
+
+    name: str
+    model: "type[DataFrameModel]"
+    method: str
+    proof: Proof
+    kind: Kind
+    select: Select
+    params: Callable[[str, Span, int], dict[str, Any]]
+    check: Callable[[msgspec.Raw], object]
+    decode: Callable[[bytes], pl.DataFrame]
+    transform: Callable[[pl.LazyFrame, str], pl.LazyFrame]
+    empty_body: bytes
+    aliases: tuple[str, ...] = ()
+    period: PeriodKind = "year"
+    subject_part: Callable[[str], str] | None = None
+    resolution: str = ""
+    since_ms: int = 0
+    raw_key: str = "instrument"
+    raw_period: PeriodKind | None = None
+
+    @property
+    def is_of_instruments(self) -> bool:
+        """Whether a part is an instrument or an index, that is listed and may expire."""
+        return self.raw_key == "instrument"
+
+    def find(self, listing: Listing, part: str) -> Instrument | None:
+        """Return what is listed of a part; what holds many instruments was always there."""
+        return listing.find(part) if self.is_of_instruments else always(part)
+
+    def empty_page(self) -> pl.DataFrame:
+        """Return the rows of a page without rows, with the number of their attempt."""
+        return self.decode(self.empty_body).with_columns(attempt=pl.lit(0, dtype=pl.UInt32))
+
+    def raw_folder(self, lake: Lake, partition: Partition) -> Path:
+        """Return the folder the attempts of a partition are staged in."""
+        return lake.raw(self._raw_method, **self._raw_keys(partition.part, partition.period))
+
+    def stage_folder(self, lake: Lake, partition: Partition, window: Span) -> Path:
+        """Return the folder inside it that the attempts of one window are staged in."""
+        folder = self.raw_folder(lake, partition)
+        if self.raw_period is None:
+            return folder
+        return folder / f"{self.raw_period}={period_of(window.start_ms, self.raw_period)}"
+
+    def staged(self, lake: Lake, listing: Listing) -> Iterator[Partition]:
+        """Yield the partitions that have raw data, sorted; candles of others are not ours."""
+        top = lake.raw(self._raw_method)
+        pattern = "/".join(f"{key}={value}" for key, value in self._raw_keys("*", "*").items())
+        for folder in sorted(top.glob(pattern)):
+            keys = dict(key.split("=", 1) for key in folder.relative_to(top).parts)
+            part = keys[self.raw_key]
+            if not self.is_of_instruments or listing.kind_of(part) == self.kind:
+                yield Partition(self.name, part, keys.get(self.period, "all"))
+
+    @property
+    def _raw_method(self) -> str:
+        return self.method.removeprefix("public/")
+
+    def _raw_keys(self, part: str, period: str) -> dict[str, str]:
+        keys = {self.raw_key: part, "resolution": self.resolution, self.period: period}
+        return {key: value for key, value in keys.items() if value and key != "all"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One dataset that is folded from whole lists, each true of its moment; none is ever owed.
+
+    `rebuild` folds all that `method` answered, publishes it, and returns partition and line.
+    """
+
+    top: ClassVar[Top] = "clean"
+
+    name: str
+    model: "type[DataFrameModel]"
+    rebuild: Callable[[Lake], tuple[Partition, Record]]
+    method: str
+    aliases: tuple[str, ...] = ()
+    period: PeriodKind = "all"
+    subject_part: Callable[[str], str] | None = None
+
+    def has_raw(self, lake: Lake) -> bool:
+        """Whether there is anything to fold."""
+        return lake.raw(self.method).exists()
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One partition to be computed: from what, and told what besides.
+
+    Attributes
+    ----------
+    inputs
+        The partitions it is made from, sorted.
+    terms
+        Whatever else the result depends on, as JSON can say it.
+    group
+        Tasks of one group are run together, so that what they share is read once.
+    notes
+        What the user should know of it.
+    """
+
+    partition: Partition
+    inputs: tuple[Partition, ...]
+    terms: tuple[Any, ...] = ()
+    group: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """A digest of the terms."""
+        text = msgspec.json.encode(self.terms, order="deterministic")
+        return blake2b(text, digest_size=16).hexdigest()
+
+    def made_from(self, held: Held) -> tuple[Input, ...]:
+        """Return the inputs with the content the ledger says they have."""
+        return tuple(
+            Input(one.dataset, one.part, one.period, held[one].checksum or "")
+            for one in self.inputs
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a step made of a partition; it may say which stretches of what it covers are missing."""
+
+    rows: pl.DataFrame
+    wanted: Sequence[Span] = ()
+    gaps: Sequence[Gap] = ()
+
+
+class Read(Protocol):
+    """Reads an input."""
+
+    def __call__(
+        self, partition: Partition, columns: Sequence[str], since_ms: int | None = None
+    ) -> "Table":
+        """Return some columns of a partition, or of its rows from a moment on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """One dataset that is a function of others.
+
+    Attributes
+    ----------
+    inputs
+        The datasets it is made from.
+    version
+        Raised when the same inputs would give other rows.
+    tasks
+        From what is held, the listed instruments and the options to what can be made; pure.
+    step
+        From the tasks of one group to what each amounts to; it reads its inputs and nothing else.
+    options
+        What `tasks` may be told, with what holds where nothing is said.
+    follows
+        Whether it is made whenever its inputs were fetched, unasked.
+    step_ms
+        The distance of its rows, for counting those that are missing; 0 where it has none.
+    """
+
+    top: ClassVar[Top] = "derived"
+
+    name: str
+    model: "type[DataFrameModel]"
+    inputs: tuple[str, ...]
+    version: int
+    tasks: Callable[[Held, Listing, Mapping[str, float]], Iterator[Task]]
+    step: Callable[[Read, Held, Sequence[Task]], Iterator[tuple[Task, Made]]]
+    aliases: tuple[str, ...] = ()
+    period: PeriodKind = "year"
+    subject_part: Callable[[str], str] | None = None
+    options: Mapping[str, float] = field(default_factory=dict)
+    follows: bool = False
+    step_ms: int = 0
+
+
+Dataset = Fetched | Snapshot | Computed
+
+
+def columns_of(dataset: Dataset) -> list[str]:
+    """Return the names of the published columns, in order."""
+    return list(dataset.model.to_schema().columns)
+
+
+def part_of(dataset: Dataset, subject: str) -> str:
+    """Return the part the rows of a subject are in."""
+    return dataset.subject_part(subject) if dataset.subject_part else subject

@@ -1,0 +1,202 @@
+"""What the exchange says of an instrument, and of all it lists: find one by name, know its life."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from etl.errors import UsageError
+from etl.instruments.names import Kind, kind_by_name, parse_name
+from lake.span import Span
+
+NEVER_MS = 32_503_680_000_000  # the exchange writes the year 3000 for "does not expire"
+EXCHANGE_DAY_MS = 8 * 3_600_000
+DAY_MS = 24 * 3_600_000
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """What the exchange says of one instrument; members not named here are kept in raw."""
+
+    instrument_name: str
+    kind: str
+    creation_timestamp: int
+    tick_size: float
+    settlement_period: str | None = None
+    settlement_currency: str | None = None
+    expiration_timestamp: int | None = None
+    price_index: str | None = None
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether it never expires."""
+        return self.settlement_period == "perpetual"
+
+    @property
+    def life(self) -> Span:
+        """From listing to expiry, in Unix milliseconds."""
+        end = self.expiration_timestamp
+        return Span(self.creation_timestamp, NEVER_MS if self.is_perpetual or end is None else end)
+
+    @property
+    def first_asked_ms(self) -> int:
+        """The start of the day it was listed on, at 00:00 or 08:00, whichever is earlier.
+
+        Candles of some resolutions start their day at the one, some at the other: the first that
+        describes any of its life starts no earlier.
+        """
+        midnight = self.creation_timestamp // DAY_MS * DAY_MS
+        exchange_day = (self.creation_timestamp - EXCHANGE_DAY_MS) // DAY_MS * DAY_MS
+        return min(midnight, exchange_day + EXCHANGE_DAY_MS)
+
+
+def always(name: str) -> Instrument:
+    """Return what was always there, as if it were an instrument: a currency, say."""
+    return Instrument(name, "currency", 0, tick_size=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All listed instruments, and the exchange's clock when it listed them."""
+
+    now_ms: int
+    instruments: dict[str, Instrument]
+    missing: tuple[str, ...] = ()  # listed lately, not expired, and not in the newest list
+
+    def kind_of(self, name: str) -> Kind:
+        """Return what an instrument is: by its record, else by the grammar of names."""
+        found = self.instruments.get(name)
+        if found is None:
+            return kind_by_name(name)
+        return "perpetual" if found.is_perpetual else found.kind  # type: ignore[return-value]
+
+    def index_of(self, perpetual: str) -> str:
+        """Return the index a perpetual follows: by its record, else by the grammar of names."""
+        found = self.instruments.get(perpetual)
+        if found is not None and found.price_index:
+            return found.price_index
+        said = parse_name(perpetual)
+        return f"{said.base}_{said.counter or 'usd'}".lower()
+
+    def expiry_ms(self, name: str) -> int:
+        """Return when an instrument expires [ms]: by its record, else by its name.
+
+        Raises
+        ------
+        UsageError
+            If it has neither a record nor a name that says it.
+        """
+        found = self.instruments.get(name)
+        if found is not None:
+            return found.life.end_ms
+        expiry = parse_name(name).expiry
+        if expiry is None:
+            message = f"{name} has no record, and its name tells no expiry"
+            raise UsageError(message)
+        return round(expiry.timestamp() * 1000)
+
+    def perpetual(self, name: str) -> Instrument:
+        """Return the perpetual of that name.
+
+        Raises
+        ------
+        UsageError
+            If there is none; the message names the nearest.
+        """
+        found = self.instruments.get(name)
+        if found is not None and found.is_perpetual:
+            return found
+        names = [one.instrument_name for one in self.instruments.values() if one.is_perpetual]
+        near = difflib.get_close_matches(name.upper(), names, n=3, cutoff=0.5) or sorted(names)[:5]
+        what = "no instrument" if found is None else f"{name} is a {found.kind}: no perpetual"
+        message = f"{what} {name!r}; nearest: {', '.join(near) or 'none listed'}"
+        raise UsageError(message)
+
+    def find(self, name: str) -> Instrument | None:
+        """Return the instrument or index of that name, or None."""
+        return self.instruments.get(name) or self._index(name)
+
+    def index(self, name: str) -> Instrument:
+        """Return an index as if it were an instrument: listed with its first perpetual.
+
+        Raises
+        ------
+        UsageError
+            If no perpetual follows it.
+        """
+        found = self._index(name)
+        if found is None:
+            followed = {one.price_index for one in self.instruments.values() if one.is_perpetual}
+            check_words("no perpetual follows an index", [name], followed)
+            message = f"no index {name!r}"
+            raise UsageError(message)
+        return found
+
+    def followers(self, index: str) -> list[Instrument]:
+        """Return the perpetuals that follow an index, by name.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        self.index(index)
+        found = [
+            one
+            for one in self.instruments.values()
+            if one.is_perpetual and one.price_index == index
+        ]
+        return sorted(found, key=lambda one: one.instrument_name)
+
+    def _index(self, name: str) -> Instrument | None:
+        listed = [
+            one.creation_timestamp
+            for one in self.instruments.values()
+            if one.is_perpetual and one.price_index == name
+        ]
+        return Instrument(name, "index", min(listed), tick_size=0.0) if listed else None
+
+    def check_currencies(self, currencies: Sequence[str]) -> None:
+        """Raise UsageError if nothing that is listed settles in one of the currencies."""
+        known = {one.settlement_currency for one in self.instruments.values()}
+        check_words("no currency", currencies, known)
+
+    def futures(self, currencies: Sequence[str], periods: Sequence[str] = ()) -> list[Instrument]:
+        """Return the dated futures that settle in some currencies, in order of expiry.
+
+        `periods` chooses settlement periods; without any, all are meant.
+
+        Raises
+        ------
+        UsageError
+            If no dated future settles in a currency, or none has a settlement period.
+        """
+        dated = [
+            one
+            for one in self.instruments.values()
+            if one.kind == "future" and not one.is_perpetual
+        ]
+        check_words(
+            "no dated future settles in", currencies, {one.settlement_currency for one in dated}
+        )
+        check_words(
+            "no dated future has settlement period",
+            periods,
+            {one.settlement_period for one in dated},
+        )
+        chosen = [
+            one
+            for one in dated
+            if one.settlement_currency in currencies
+            and (not periods or one.settlement_period in periods)
+        ]
+        return sorted(chosen, key=lambda one: (one.life.end_ms, one.instrument_name))
+
+
+def check_words(what: str, words: Sequence[str], known: set[str | None]) -> None:
+    """Raise UsageError at the first of some words that is not among those known."""
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        there = ", ".join(sorted(filter(None, known))) or "none"
+        message = f"{what} {unknown[0]!r}; there are: {there}"
+        raise UsageError(message)

@@ -1,0 +1,151 @@
+"""The order of the steps: fetch, derive, load. The one module that knows it."""
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from etl import upgrade
+from etl.backfill import fetch
+from etl.backfill.fetch import Report
+from etl.backfill.replay import Rebuilt
+from etl.backfill.replay import replay as replay_staged
+from etl.backfill.run import rules_of
+from etl.backfill.wish import Wish
+from etl.catalog import computed
+from etl.compute.run import Ask, ComputeReport, compute, held_of
+from etl.config import Settings
+from etl.database.load import LoadReport, check_loadable, load
+from etl.database.parts import has_table
+from etl.dataset import Computed, Dataset, Fetched
+from etl.instruments.lists import staged_listing
+from etl.progress import Progress
+from lake.paths import Lake, open_lake
+
+
+def open_to_write(settings: Settings, progress: Progress, *, create: bool = False) -> Lake:
+    """Return the lake, brought to the format of this version.
+
+    Raises
+    ------
+    LakeFormatError
+        If a newer version wrote it.
+    """
+    lake = open_lake(settings.root, create=create)
+    upgrade.bring_up(lake, progress)
+    return lake
+
+
+def fill(
+    settings: Settings,
+    wish: Wish,
+    progress: Progress,
+    *,
+    wait: bool = False,
+    and_load: Dataset | None = None,
+) -> tuple[Lake, Report, LoadReport | None]:
+    """Fetch what a wish lacks, compute what follows of it, and load a dataset where asked."""
+    if and_load is not None:
+        check_loadable(settings, and_load)
+    lake = open_to_write(settings, progress, create=True)
+    report = asyncio.run(fetch.backfill(settings, lake, wish, progress, wait=wait))
+    derive(lake, [wish.dataset.name], progress, wait=wait)
+    if and_load is None:
+        return lake, report, None
+    brought: list[Dataset] = [wish.dataset, *_following([wish.dataset.name])]
+    return (
+        lake,
+        report,
+        load(settings, lake, progress, datasets=[one for one in brought if has_table(one)]),
+    )
+
+
+def heal(
+    settings: Settings, datasets: Sequence[Fetched], progress: Progress, *, wait: bool = False
+) -> tuple[Lake, Report]:
+    """Ask again for what is missing, and compute what follows of it."""
+    lake = open_to_write(settings, progress)
+    report = asyncio.run(fetch.heal(settings, lake, datasets, progress, wait=wait))
+    derive(lake, [one.name for one in datasets], progress, wait=wait)
+    return lake, report
+
+
+def derive(lake: Lake, names: Collection[str], progress: Progress, *, wait: bool = False) -> None:
+    """Compute what is made, unasked, whenever one of some datasets was."""
+    if following := _following(names):
+        listing = staged_listing(lake)
+        for dataset in following:
+            compute(lake, dataset, listing, progress, Ask(wait=wait))
+
+
+def compute_all(
+    lake: Lake, chosen: Sequence[Computed], progress: Progress, ask: Ask
+) -> ComputeReport:
+    """Compute datasets, before them what they are made from, and after them what follows.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to make one of them from.
+    """
+    listing, total = staged_listing(lake), ComputeReport()
+    names = {one.name for one in chosen}
+    before, after = _made_from(names), {one.name for one in _following(names)}
+    for dataset in computed():
+        if dataset.name in names | after:
+            options = {name: ask.options[name] for name in dataset.options if name in ask.options}
+            by_name = ask.by_name and dataset.name in names
+            one = replace(ask, options=options, by_name=by_name)
+        elif dataset.name in before:
+            one = Ask(workers=ask.workers, wait=ask.wait)
+        else:
+            continue
+        done = compute(lake, dataset, listing, progress, one)
+        total.rows += done.rows
+        total.computed += done.computed
+        total.unchanged += done.unchanged
+        total.notes += done.notes
+    return total
+
+
+def replay(
+    settings: Settings,
+    datasets: Sequence[Dataset],
+    progress: Progress,
+    *,
+    workers: int | None = None,
+    wait: bool = False,
+) -> Iterator[Rebuilt]:
+    """Rebuild datasets, offline: from raw what was fetched, from that what is computed."""
+    lake = open_to_write(settings, progress)
+    staged = [one for one in datasets if not isinstance(one, Computed)]
+    yield from replay_staged(lake, staged, rules_of(settings), count=workers, wait=wait)
+    listing = staged_listing(lake)
+    following = {one.name for one in _following([one.name for one in staged])}
+    for dataset in computed():
+        held = held_of(lake, [dataset.name])
+        is_named = any(one.name == dataset.name for one in datasets)
+        if dataset.name in following or (is_named and held):
+            wanted = None if dataset.follows else frozenset(held)
+            ask = Ask(anew=is_named, partitions=wanted, workers=workers, wait=wait)
+            compute(lake, dataset, listing, progress, ask)
+            yield from held_of(lake, [dataset.name]).items()
+
+
+def _following(names: Collection[str]) -> list[Computed]:
+    """Return what is made, unasked, whenever one of some datasets was, in order."""
+    made = set(names)
+    following = []
+    for dataset in computed():
+        if dataset.follows and dataset.name not in names and made & set(dataset.inputs):
+            made.add(dataset.name)
+            following.append(dataset)
+    return following
+
+
+def _made_from(names: Collection[str]) -> set[str]:
+    """Return the computed datasets that some datasets are made from, however far back."""
+    found: set[str] = set()
+    for dataset in reversed(list(computed())):
+        if dataset.name in found or dataset.name in names:
+            found |= set(dataset.inputs)
+    return found

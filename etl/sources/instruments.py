@@ -1,0 +1,13 @@
+"""Every instrument ever listed, as it was: folded from the lists, living and expired."""
+
+from etl.dataset import Snapshot
+from etl.instruments.table import rebuild
+from validators.schemas.instruments import Instruments
+
+INSTRUMENTS = Snapshot(
+    name="instruments",
+    aliases=("universe",),
+    model=Instruments,
+    rebuild=rebuild,
+    method="get_instruments",
+)

@@ -1,0 +1,71 @@
+"""Bring a lake of an older format to this version's, by itself, at the first command that writes.
+
+Format 1 kept no ledger line of what is computed, and index prices among what is made from raw.
+Files are moved, and what has no line is computed anew, which leaves a file as it is whose content
+comes out the same. The number of the format is written last: killed at any moment, the next
+command begins again where this one ended.
+"""
+
+import logging
+
+from etl.catalog import computed
+from etl.compute.run import Ask, compute
+from etl.dataset import Computed
+from etl.instruments import table
+from etl.instruments.lists import staged_listing
+from etl.progress import Progress
+from lake.lock import locked_file
+from lake.partition import Partition
+from lake.paths import FORMAT, Lake, format_of, write_format
+from lake.span import is_period
+
+logger = logging.getLogger(__name__)
+
+
+def bring_up(lake: Lake, progress: Progress) -> str | None:
+    """Bring a lake to this version's format; return what was done in one line, None for nothing.
+
+    Raises
+    ------
+    PartitionBusyError
+        If another process is doing so.
+    """
+    if format_of(lake) == FORMAT:
+        return None
+    with locked_file(lake.root / "lake.lock", "the lake's format"):
+        before = format_of(lake)
+        if before == FORMAT:
+            return None
+        lines = _bring_instruments(lake) + sum(_bring(lake, one, progress) for one in computed())
+        write_format(lake)
+    words = f"{lake.root} is of format {FORMAT} now (it was {before}): {lines} ledger lines are new"
+    logger.warning(words)
+    return words
+
+
+def _bring_instruments(lake: Lake) -> int:
+    old = lake.folder("derived", "instruments") / "all" / "universe.parquet"
+    if not old.exists():
+        return 0
+    table.rebuild(lake)
+    old.unlink()
+    old.parent.rmdir()
+    old.parent.parent.rmdir()
+    return 1
+
+
+def _bring(lake: Lake, dataset: Computed, progress: Progress) -> int:
+    """Move what a dataset has among what is made from raw, and compute what has no line."""
+    for path in sorted(lake.folder("clean", dataset.name).glob("*/*.parquet")):
+        to = lake.derived(Partition(dataset.name, path.parent.name, path.stem))
+        to.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(to)
+    held = {
+        Partition(dataset.name, path.parent.name, path.stem)
+        for path in lake.folder("derived", dataset.name).glob("*/*.parquet")
+        if is_period(path.stem)
+    }
+    if not held:
+        return 0
+    ask = Ask(partitions=held)
+    return compute(lake, dataset, staged_listing(lake), progress, ask).computed
