@@ -8,11 +8,13 @@ from pathlib import Path
 ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 TABLES = {
     "backfill": {},
+    "builds": {},
     "replay": ONE_CORE,
     "contract": ONE_CORE,
     "query": {},
+    "quality": {},
     "basis": ONE_CORE,
-    "universe": {},
+    "instruments": {},
     "load": {},
     "command": {},
     "exchange": {},

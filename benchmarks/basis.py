@@ -7,6 +7,8 @@ the three columns that are needed; writing alone publishes the finished frames.
 import shutil
 import tempfile
 from collections import deque
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,12 @@ import polars as pl
 import pyarrow as pa
 
 from benchmarks.machine import best, pin_to_one_core, show
-from etl.backfill.fold import arrow
-from etl.compute import CANDLE_COLUMNS, basis_by_month, compute_basis
+from etl.compute.futures_basis import CANDLE_COLUMNS, FUTURES_BASIS
+from etl.compute.run import Ask, Reader, held_of, tasks_of
+from etl.instruments.lists import staged_listing
+from etl.pipeline import compute_all
 from etl.progress import progress_on
+from lake.arrow import arrow
 from lake.paths import Lake, open_lake
 from lake.write import publish_table
 from quant.basis import constant_maturity
@@ -53,23 +58,23 @@ def _fill(root: Path) -> None:
 
 
 def _table(lake: Lake, folder: Path) -> None:
-    frames = [frame for _, _, frame in basis_by_month(lake)]
+    frames = list(basis_by_month(lake))
     tables = [_stored(frame) for frame in frames]
     rows = sum(map(len, frames))
-    paths = sorted(lake.clean_folder("futures_ohlcv").glob("*/*.parquet"))
+    paths = lake.files("futures_ohlcv")
 
     def write(tables: list[pa.Table]) -> None:
         for number, table in enumerate(tables):
             publish_table(table, folder / f"{number}.parquet")
 
     def compute_and_write() -> None:
-        for number, (_, _, frame) in enumerate(basis_by_month(lake)):
+        for number, frame in enumerate(basis_by_month(lake)):
             publish_table(_stored(frame), folder / f"{number}.parquet")
 
     def command() -> None:
         shutil.rmtree(lake.root / "derived", ignore_errors=True)
         with progress_on(is_terminal=False) as progress:
-            compute_basis(lake, progress)
+            compute_all(lake, [FUTURES_BASIS], progress, Ask(anew=True, workers=1))
 
     tasks: dict[str, Callable[[], object]] = {
         "read three columns": lambda: deque(map(_read, paths), maxlen=0),
@@ -87,6 +92,15 @@ def _table(lake: Lake, folder: Path) -> None:
     ]
     head = ["", "seconds", "million rows/s", "of reading alone"]
     show(f"Basis of {rows:,} minutes of futures, one core", head, body)
+
+
+def basis_by_month(lake: Lake) -> Iterator[pl.DataFrame]:
+    """Yield the basis of every month the lake holds futures of; write nothing."""
+    held = held_of(lake, FUTURES_BASIS.inputs)
+    tasks = tasks_of(FUTURES_BASIS, held, staged_listing(lake))
+    for _, group in groupby(tasks, key=lambda task: task.group):
+        for _, made in FUTURES_BASIS.step(Reader(lake, held), held, list(group)):
+            yield made.rows
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -7,7 +7,8 @@ from benchmarks.machine import best, pin_to_one_core, show
 from lake.paths import Lake
 from lake.read import scan
 from validators import contract
-from validators.schemas import candles_model, is_on_grid
+from validators.resolutions import is_on_grid
+from validators.schemas.candles import candles_model
 
 ROWS = 1_000_000
 PRICES = ("open", "high", "low", "close")

@@ -12,7 +12,6 @@ import polars as pl
 
 from benchmarks.history import INSTRUMENT, TABLE, full_lake
 from benchmarks.machine import show
-from etl.backfill.fold import arrow
 from etl.config import Settings
 from etl.database import migrate
 from etl.database.connection import connect, execute_script, psql_call
@@ -21,8 +20,10 @@ from etl.database.load import load
 from etl.database.server import down, up
 from etl.database.verify import verify_database
 from etl.progress import LogProgress
+from lake.arrow import arrow
 from lake.ledger import read_record, write_record
-from lake.paths import Lake, Partition
+from lake.partition import Partition
+from lake.paths import Lake
 from lake.read import checksum
 from lake.write import publish_table
 
@@ -79,7 +80,7 @@ def main() -> None:
 def measure(bench: Bench) -> None:
     """Load the same rows in every way, the reference and ours in turn, and print what came."""
     loaded = bench.fresh("loaded")
-    rows = load(loaded, LogProgress()).inserted
+    rows = load(loaded, Lake(loaded.root), LogProgress()).inserted
     files = {form: bench.folder / f"rows.{form}" for form in ("binary", "csv")}
     ordered = f"SELECT {COLUMNS} FROM {TABLE} ORDER BY instrument, timestamp"
     for form, file in files.items():
@@ -88,7 +89,7 @@ def measure(bench: Bench) -> None:
         "psql COPY BINARY (reference)": lambda to: psql(
             to, f"\\copy {TABLE} ({COLUMNS}) FROM '{files['binary']}' (FORMAT binary)"
         ),
-        "deribit-lake load": lambda to: load(to, LogProgress()),
+        "deribit-lake load": lambda to: load(to, Lake(to.root), LogProgress()),
         "psql COPY CSV": lambda to: psql(
             to, f"\\copy {TABLE} ({COLUMNS}) FROM '{files['csv']}' (FORMAT csv)"
         ),
@@ -114,12 +115,12 @@ def measure(bench: Bench) -> None:
 
 def later(loaded: Settings) -> None:
     """Print what it takes to find nothing to do, to follow a revision, and to verify it all."""
-    unchanged = load(loaded, LogProgress())
+    unchanged = load(loaded, Lake(loaded.root), LogProgress())
     revised = with_a_day_revised(loaded)
     try:
-        revision = load(revised, LogProgress())
+        revision = load(revised, Lake(revised.root), LogProgress())
         started = time.perf_counter()
-        compared, differences = verify_database(revised)
+        compared, differences = verify_database(revised, Lake(revised.root))
         verifying = time.perf_counter() - started
     finally:
         with_a_day_revised(loaded, back=True)
@@ -141,7 +142,7 @@ def touched(done: object) -> int:
 
 def with_a_day_revised(settings: Settings, *, back: bool = False) -> Settings:
     """Move the closes of a day in the lake by a tenth of a tick, or back."""
-    lake, partition = Lake(settings.root), Partition(TABLE, INSTRUMENT, 2021)
+    lake, partition = Lake(settings.root), Partition(TABLE, INSTRUMENT, "2021")
     frame = pl.read_parquet(lake.clean(partition))
     is_day = pl.col("timestamp").dt.date() == pl.date(2021, 5, 19)
     moved = pl.col("close") + pl.when(is_day).then(-0.0625 if back else 0.0625).otherwise(0.0)

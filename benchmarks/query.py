@@ -9,7 +9,7 @@ from benchmarks.history import INSTRUMENT, TABLE, full_lake
 from benchmarks.machine import best, show
 from lake.paths import Lake
 from lake.read import scan
-from lake.views import connect, select
+from lake.views import open_views, select
 
 DAY, NEXT_DAY = datetime(2021, 5, 19, tzinfo=UTC), datetime(2021, 5, 20, tzinfo=UTC)
 QUESTIONS = {
@@ -23,7 +23,7 @@ QUESTIONS = {
 def main() -> None:
     """Print the table of times."""
     lake = Lake(full_lake().root)
-    connection = connect(lake)
+    connection = open_views(lake)
     rows = []
     for name, ask in polars_questions(lake).items():
         sql = QUESTIONS[name]
@@ -33,7 +33,7 @@ def main() -> None:
             raise RuntimeError(message)
         duck = best(lambda sql=sql: select(connection, sql).pl(), 7)
         rows.append((name, f"{len(ours):,}", duck, best(ask, 7)))
-    connecting = best(lambda: connect(lake).close(), 3)
+    connecting = best(lambda: open_views(lake).close(), 3)
     count = select(connection, QUESTIONS["count the rows"]).pl().item()
     show(
         f"questions to {count:,} candles of {INSTRUMENT}, all cores",

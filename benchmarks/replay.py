@@ -7,29 +7,30 @@ import orjson
 
 from benchmarks.history import INSTRUMENT, TABLE, full_lake
 from benchmarks.machine import best, pin_to_one_core, show
-from etl.backfill.fold import raw_folder
-from etl.backfill.replay import replay, staged_partitions
+from etl.backfill.replay import Rebuilt, replay
+from etl.backfill.run import rules_of
+from etl.catalog import find_fetched
 from etl.config import Settings
-from etl.datasets import find_dataset
+from etl.instruments.lists import staged_listing
 from lake import raw
 from lake.paths import Lake
 from lake.read import read_table
 from lake.write import publish_table
 
-DATASET = find_dataset(TABLE)
+DATASET = find_fetched(TABLE)
 
 
 def main() -> None:
     """Print the table of times and the table of sizes."""
     settings = full_lake()
     pin_to_one_core()
-    rows = sum(record.rows for _, record in replay(settings, [DATASET]))
+    rows = sum(record.rows for _, record in _replay(settings))
     floors = floors_of(Lake(settings.root))
     steps = ("read raw alone", "parse alone", "write Parquet alone")
     floor = sum(floors[step] for step in steps)
     floors["those three, one after the other"] = floor
     floors["read clean Parquet alone"] = floors.pop("read clean Parquet alone")
-    floors["replay"] = best(lambda: replay(settings, [DATASET]), 3)
+    floors["replay"] = best(lambda: _replay(settings), 3)
     show(
         f"raw bytes to validated, published Parquet: {rows:,} candles of {INSTRUMENT}, one core",
         ("step", "s", "candles/s", "of the floor"),
@@ -38,11 +39,15 @@ def main() -> None:
     show_sizes(settings, rows)
 
 
+def _replay(settings: Settings) -> list[Rebuilt]:
+    return list(replay(Lake(settings.root), [DATASET], rules_of(settings), count=1))
+
+
 def floors_of(lake: Lake) -> dict[str, float]:
     """Return the time of each step alone over all years, the better of two runs each [s]."""
     times: dict[str, float] = {}
-    for partition in staged_partitions(lake, DATASET):
-        folder = raw_folder(lake, DATASET, partition.instrument, partition.year)
+    for partition in DATASET.staged(lake, staged_listing(lake)):
+        folder = DATASET.raw_folder(lake, partition)
         bodies = [body for _, body in raw.bodies(folder)]
         clean = lake.clean(partition)
         table = read_table(clean)
@@ -63,7 +68,7 @@ def floors_of(lake: Lake) -> dict[str, float]:
 def show_sizes(settings: Settings, rows: int) -> None:
     """Print bytes on disk per candle."""
     raw_files = list(Lake(settings.root).raw("get_tradingview_chart_data").glob("**/*.parquet"))
-    clean_files = list(Lake(settings.root).clean_folder(TABLE).glob("**/*.parquet"))
+    clean_files = Lake(settings.root).files(TABLE)
     show(
         "on disk",
         ("part", "files", "MB", "bytes a candle"),

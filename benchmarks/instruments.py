@@ -1,4 +1,4 @@
-"""A universe of 115,000 expired options: fold it, load it, ask it, compare two moments of it.
+"""115,000 expired options: fold their lists, load them, ask them, compare two moments of them.
 
 Each task runs in a process of its own, so that its memory is its own; the reference is DuckDB
 reading the same file. The lists are made up, of records with every member Deribit sends.
@@ -18,7 +18,7 @@ import duckdb
 import polars as pl
 
 from benchmarks.machine import show
-from etl.instruments import table as universe_table
+from etl.instruments import table
 from etl.instruments.names import with_name_parts
 from lake import raw
 from lake.paths import Lake, open_lake
@@ -35,32 +35,32 @@ def main() -> None:
         lake = open_lake(Path(name) / "lake", create=True)
         _apart(_stage, lake)  # what this process once held, its children would be charged for
         body = [_row(name, task, lake) for name, task in TASKS.items()]
-        show(f"A universe of {OPTIONS:,} expired options", ["", "seconds", "peak MB"], body)
+        show(f"{OPTIONS:,} expired options", ["", "seconds", "peak MB"], body)
 
 
 def _fold(lake: Lake) -> None:
-    universe_table.refold(lake)
+    table.refold(lake)
 
 
 def _load(lake: Lake) -> None:
-    pl.read_parquet(universe_table.path_of(lake))
+    pl.read_parquet(lake.clean(table.PARTITION))
 
 
 def _living(lake: Lake) -> None:
-    universe_table.at(universe_table.scan(lake), SINCE).collect()
+    table.at(table.scan(lake), SINCE).collect()
 
 
 def _diff(lake: Lake) -> None:
-    universe_table.diff(universe_table.scan(lake), SINCE, UNTIL).collect()
+    table.diff(table.scan(lake), SINCE, UNTIL).collect()
 
 
 def _names(lake: Lake) -> None:
-    with_name_parts(universe_table.scan(lake).select("instrument").collect())
+    with_name_parts(table.scan(lake).select("instrument").collect())
 
 
 def _duckdb(lake: Lake) -> None:
     query = "SELECT * FROM read_parquet(?) WHERE valid_from <= TIMESTAMPTZ '2020-03-01'"
-    duckdb.sql(query, params=[str(universe_table.path_of(lake))]).pl()
+    duckdb.sql(query, params=[str(lake.clean(table.PARTITION))]).pl()
 
 
 TASKS: dict[str, Callable[[Lake], None]] = {
