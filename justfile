@@ -50,6 +50,18 @@ backfill-reference *options:
 basis *options:
     @{{ lake }} compute basis "$@"
 
+# All that is computed, or some of it: just compute futures_basis --start 2024-01-01
+[group('lake')]
+[no-exit-message]
+compute *options:
+    @{{ lake }} compute "$@"
+
+# Every instrument ever listed, as it was
+[group('lake')]
+[no-exit-message]
+instruments *options:
+    @{{ lake }} instruments refresh "$@"
+
 # Hourly funding rates
 [group('lake')]
 [no-exit-message]
@@ -61,6 +73,18 @@ backfill-funding *options:
 [no-exit-message]
 status *options:
     @{{ lake }} status "$@"
+
+# Every file read and held against the ledger
+[group('lake')]
+[no-exit-message]
+verify *options:
+    @{{ lake }} verify "$@"
+
+# Everything but raw built anew, offline, on all cores
+[group('lake')]
+[no-exit-message]
+replay *options:
+    @{{ lake }} replay "$@"
 
 # Gaps, impossible candles, outliers, silences; reports as CSV
 [group('lake')]
@@ -167,7 +191,12 @@ fmt:
     {{ in_env }} ruff format
     {{ in_env }} ruff check --fix
 
-# Pages that are generated: docs/cli.md and the table of settings
+# What is written from the models: sql/schema.sql, sql/roles.sql, the columns in docs/lake.md
+[group('work')]
+schema:
+    {{ python }} -m tests.schema
+
+# Pages that are generated: docs/cli.md, the table of settings, the columns in docs/lake.md
 [group('work')]
 docs:
     {{ python }} -m tests.pages
