@@ -52,11 +52,8 @@ def fill(
     if and_load is None:
         return lake, report, None
     brought: list[Dataset] = [wish.dataset, *_following([wish.dataset.name])]
-    return (
-        lake,
-        report,
-        load(settings, lake, progress, datasets=[one for one in brought if has_table(one)]),
-    )
+    tables = [one for one in brought if has_table(one)]
+    return lake, report, load(settings, lake, progress, datasets=tables)
 
 
 def heal(
@@ -120,10 +117,12 @@ def replay(
     staged = [one for one in datasets if not isinstance(one, Computed)]
     yield from replay_staged(lake, staged, rules_of(settings), count=workers, wait=wait)
     listing = staged_listing(lake)
-    following = {one.name for one in _following([one.name for one in staged])}
+    named = {one.name for one in datasets if isinstance(one, Computed)}
+    sources = ([one.name for one in staged], named)
+    following = {one.name for names in sources for one in _following(names)}
     for dataset in computed():
         held = held_of(lake, [dataset.name])
-        is_named = any(one.name == dataset.name for one in datasets)
+        is_named = dataset.name in named
         if dataset.name in following or (is_named and held):
             wanted = None if dataset.follows else frozenset(held)
             ask = Ask(anew=is_named, partitions=wanted, workers=workers, wait=wait)

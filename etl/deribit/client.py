@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import msgspec
 import stamina
 import stamina.instrumentation
@@ -20,6 +19,9 @@ from etl.deribit.rate_limit import CreditBucket, shared_bucket_path
 from etl.errors import DeribitError, EtlError, RateLimitedError, TransientError, UnavailableError
 from lake.raw import Attempt
 from lake.span import Span
+
+if TYPE_CHECKING:
+    import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ class DeribitClient:
 
     def __init__(  # noqa: PLR0913  (what it owns, passed in so that tests can)
         self,
-        http: httpx.AsyncClient,
+        http: "httpx.AsyncClient",
         *,
         bucket: CreditBucket,
         listing: CreditBucket,
@@ -146,6 +148,8 @@ class DeribitClient:
         return attempt
 
     async def _ask(self, request: Request) -> tuple[Attempt, EtlError | None]:
+        import httpx  # noqa: PLC0415  (0.2 s that only who asks should pay)
+
         now = time.time_ns() // 1000
         host = self._history_url if request.on_history else str(self._http.base_url).rstrip("/")
         blank = Attempt(
@@ -220,6 +224,8 @@ async def open_client(
     The headroom is kept in the size of the bucket more than in its rate: requests may arrive
     bunched, but no clock runs one percent fast.
     """
+    import httpx  # noqa: PLC0415
+
     netloc = str(settings.host).split("://", 1)[1].rstrip("/")
     bucket = CreditBucket(
         shared_bucket_path(netloc, "credits"),
