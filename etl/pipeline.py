@@ -17,6 +17,7 @@ from etl.config import Settings
 from etl.database.load import LoadReport, check_loadable, load
 from etl.database.parts import has_table
 from etl.dataset import Computed, Dataset, Fetched
+from etl.errors import UsageError
 from etl.instruments.lists import staged_listing
 from etl.progress import Progress
 from lake.paths import Lake, open_lake
@@ -82,8 +83,13 @@ def compute_all(
     Raises
     ------
     UsageError
-        If there is nothing to make one of them from.
+        If there is nothing to make one of them from, none is of a part that is asked for, or none
+        takes an option.
     """
+    for name in ask.options:
+        if all(name not in dataset.options for dataset in chosen):
+            message = f"{', '.join(one.name for one in chosen)} takes no --{name}"
+            raise UsageError(message)
     listing, total = staged_listing(lake), ComputeReport()
     names = {one.name for one in chosen}
     before, after = _made_from(names), {one.name for one in _following(names)}
@@ -101,6 +107,9 @@ def compute_all(
         total.computed += done.computed
         total.unchanged += done.unchanged
         total.notes += done.notes
+    if ask.parts and not total.computed + total.unchanged:
+        message = f"nothing that is computed is of {', '.join(ask.parts)}"
+        raise UsageError(message)
     return total
 
 

@@ -227,7 +227,7 @@ def _chosen(dataset: Computed, there: Sequence[Task], ask: Ask) -> list[Task]:
     Raises
     ------
     UsageError
-        If there is nothing to make the dataset, or a part that is named, from.
+        If the dataset is asked for by name, and there is nothing to make it, or a part, from.
     """
     parts = dict.fromkeys(task.partition.part for task in there)
     if ask.by_name and not there:
@@ -237,7 +237,7 @@ def _chosen(dataset: Computed, there: Sequence[Task], ask: Ask) -> list[Task]:
         )
         raise UsageError(message)
     for part in ask.parts:
-        if part not in parts:
+        if ask.by_name and part not in parts:
             made_from, known = ", ".join(dataset.inputs), ", ".join(parts) or "none"
             message = f"nothing is held to make {dataset.name} of {part} from ({made_from}); "
             raise UsageError(message + f"there are: {known}")

@@ -261,3 +261,20 @@ def test_one_and_two_workers_make_the_same_bytes(product, tmp_path):
     assert digests(product.lake) == digests(other.lake)
     assert digests(product.lake, "derived") == digests(other.lake, "derived")
     assert len(digests(product.lake, "derived")) == 3
+
+
+def test_a_part_may_be_named_where_no_dataset_is(product):
+    done = product.run("compute", "--currency", "BTC", "--json")
+    unknown = product.run("compute", "--currency", "DOGE")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["unchanged"] == 2  # the basis and its curve
+    assert unknown.returncode == 1
+    assert unknown.stderr.splitlines()[-1] == "error: nothing that is computed is of DOGE"
+
+
+def test_an_option_that_no_chosen_dataset_has_is_refused(product):
+    done = product.run("compute", "index_prices", "--tolerance", "5")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: index_prices takes no --tolerance"
