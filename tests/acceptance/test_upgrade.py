@@ -118,3 +118,16 @@ def test_the_place_of_the_old_list_of_instruments_is_gone(old):
     old.run("compute")
 
     assert not (old.lake / "derived" / "instruments").exists()
+
+
+def test_what_fails_half_way_leaves_the_old_format_and_the_rerun_ends_right(new, old):
+    segment = next((old.lake / "raw" / "get_instruments").glob("**/*.parquet"))
+    whole = segment.read_bytes()
+    segment.write_bytes(b"torn")
+    failed = old.run("compute")
+    told = (old.lake / MARKER).read_text()
+    segment.write_bytes(whole)
+
+    assert (failed.returncode, told) == (1, '{"format": 1}')
+    assert old.run("compute").returncode == 0
+    assert published(old) == published(new)
