@@ -4,14 +4,18 @@ import argparse
 import asyncio
 import time
 
+from tests.exchange.deliveries import READINGS
 from tests.exchange.faults import Faults, named
 from tests.exchange.incidents import milliseconds
 from tests.exchange.instruments import PERPETUALS
 from tests.exchange.limits import Limits
 from tests.exchange.listener import listen
 from tests.exchange.market import Market
+from tests.exchange.outage import FORMS, Outage
 from tests.exchange.path import EPOCH_MS, HOUR_MS, HOURS
 from tests.exchange.server import Exchange
+
+_READINGS = "fridays until 2020-02-03 and daily since, or daily since 2019-07-26"
 
 
 def main() -> None:
@@ -22,14 +26,27 @@ def main() -> None:
 
 def _exchange(options: argparse.Namespace) -> Exchange:
     now_ms = options.now or time.time_ns() // 1_000_000
-    market = Market(options.seed, now_ms)
+    market = Market(options.seed, now_ms, options.deliveries)
     market.world.warm()
     return Exchange(
         market,
         is_frozen=options.now is not None,
         latency_s=options.latency_ms / 1000,
         limits=Limits(time.monotonic, enforced=not options.no_limits),
-        faults=Faults(options.faults, options.fault_seed),
+        faults=Faults(options.faults, options.fault_seed, every=options.every),
+        outage=_outage(options),
+    )
+
+
+def _outage(options: argparse.Namespace) -> Outage | None:
+    if options.outage is None:
+        return None
+    return Outage(
+        options.outage,
+        options.outage_after,
+        options.outage_seconds,
+        options.outage_requests,
+        options.retry_after,
     )
 
 
@@ -47,7 +64,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--latency-ms", type=_latency, default=0.0, help="delay of every answer")
     parser.add_argument("--no-limits", action="store_true", help="serve as fast as it can")
     parser.add_argument("--faults", type=_faults, default=named("none"), help="none, all or names")
+    parser.add_argument("--deliveries", choices=READINGS, default="fridays", help=_READINGS)
     parser.add_argument("--fault-seed", type=int, default=0, help="which requests meet them")
+    parser.add_argument(
+        "--every", action="store_true", help="every answer meets one, until its fifth asking"
+    )
+    parser.add_argument("--outage", choices=FORMS, help="be away, and answer with this")
+    parser.add_argument("--outage-after", type=int, default=0, help="from this request on")
+    forever = float("inf")
+    parser.add_argument("--outage-seconds", type=float, default=forever, help="for so long")
+    parser.add_argument("--outage-requests", type=float, default=forever, help="for so many")
+    parser.add_argument("--retry-after", help="the header of that name, as it is")
     return parser
 
 

@@ -6,6 +6,7 @@ renamed   it has another name under the same number
 relisted  its name belongs to another number, listed an hour ago
 reticked  its tick size has doubled
 vanished  after two pages of its candles it is in no list and not to be found
+odd       lists have a null, a record without a date and one whose number is a text besides
 ========  =======================================================================================
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from tests.exchange import noise
 from tests.exchange.errors import ApiError
 
-NAMES = ("shrunken", "renamed", "relisted", "reticked", "vanished")
+NAMES = ("shrunken", "renamed", "relisted", "reticked", "vanished", "odd")
 PAGES_BEFORE = 2
 HOUR_MS = 3_600_000
 
@@ -42,15 +43,16 @@ class Delistings:
         if not self._names:
             return records
         found = (self._changed(one, now_ms) for one in records)
-        return [one for one in found if one is not None]
+        sent: list[Any] = [one for one in found if one is not None]
+        return _with_odd_ones(sent) if "odd" in self._names else sent
 
     def check(self, instrument: str) -> None:
-        """Count a page of candles, and raise 13020 when there are no more."""
+        """Count a page of candles, and raise -32602 when there are no more."""
         if "vanished" not in self._names or not is_met(instrument):
             return
         self._pages[instrument] += 1
         if self._pages[instrument] > PAGES_BEFORE:
-            raise ApiError(13020, f"no instrument {instrument}", "instrument_name")
+            raise ApiError(-32602, "instrument not found", "instrument_name")
 
     def _changed(self, record: dict[str, Any], now_ms: int) -> dict[str, Any] | None:
         name = record["instrument_name"]
@@ -66,3 +68,9 @@ class Delistings:
         if "reticked" in self._names:
             record = record | {"tick_size": 2 * record["tick_size"]}
         return record
+
+
+def _with_odd_ones(records: list[Any]) -> list[Any]:
+    dateless = {**records[0], "instrument_name": "ODD-27MAR26", "creation_timestamp": None}
+    textual = {**records[-1], "instrument_name": "ODD-26JUN26", "instrument_id": "one"}
+    return [dateless, *records[:1], None, *records[1:], textual]

@@ -1,4 +1,4 @@
-"""Errors as Deribit sends them: a code, a message, and an HTTP status.
+"""Errors as Deribit sends them: a code, a message, and mostly a reason; HTTP status 400.
 
 ApiError
     a JSON-RPC error, raised by a method and put into the envelope by the server
@@ -16,28 +16,30 @@ MESSAGES = {
     10041: "settlement_in_progress",
     11029: "invalid_arguments",
     11051: "system_maintenance",
+    11060: "not_supported_for_coinbase_routed_spot",
     11094: "internal_server_error",
     13009: "unauthorized",
     13019: "orderbook_closed",
     13020: "not_found",
 }
 
-_STATUS = {10028: 429, 11051: 503, 11094: 500, 13009: 401}
-
 
 class ApiError(Exception):
     """A JSON-RPC error; `data` tells the reason and the parameter at fault."""
 
-    def __init__(self, code: int, reason: str | None = None, param: str | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str | None = None,
+        param: str | None = None,
+        *,
+        http_status: int = 400,
+    ) -> None:
         super().__init__(code, MESSAGES[code], reason, param)
         self.code = code
+        self.http_status = http_status
         told = {"reason": reason, "param": param}
         self.data: dict[str, str] = {name: text for name, text in told.items() if text}
-
-    @property
-    def http_status(self) -> int:
-        """Status of the answer; what Deribit sends per code is not documented, mostly 400."""
-        return _STATUS.get(self.code, 400)
 
     def body(self) -> dict[str, Any]:
         """Return the `error` member of the envelope."""

@@ -16,12 +16,19 @@ revised        bars closed within two hours before the present are provisional w
                and resolution is first asked for them, and settled from the second time on
 contradictory  the delivery price of every tenth day comes twice, with two values; only by name,
                never with "all", for no healthy answer ever follows
+exponent       every number of every answer is in exponent form (1.5e+12); by name only, too
+http_429       status 429 as a web page, empty or as JSON, half of them with a Retry-After of a
+               second; by name only, as drip
+drip           the right answer, a byte every five seconds
 =============  ==================================================================================
 
-What befalls lists of instruments, by name only too, is in `tests.exchange.delistings`.
+What befalls lists of instruments, by name only too, is in `tests.exchange.delistings`, and pages
+that look whole and are not true are in `tests.exchange.lies`.
+A stretch in which every request fails is in `tests.exchange.outage`.
 
 A fault is a pure function of (fault seed, method and parameters, how often this was asked before)
-and a request is healthy from its fourth time on. Two faults have a memory beside that: a "minute"
+and a request is healthy from its fourth time on; where every answer is to meet a fault, all do
+until their fifth time. Two faults have a memory beside that: a "minute"
 of maintenance, once drawn, also meets the requests that follow, and `revised` remembers what it
 has served.
 """
@@ -33,13 +40,14 @@ from typing import Any
 
 import numpy as np
 
-from tests.exchange import delistings, noise
+from tests.exchange import delistings, lies, noise
 from tests.exchange.trades import Ints
 
 PAGE_FAULTS = ("truncated", "shifted", "duplicated", "unordered")
 ANSWER_FAULTS = ("latency", "rate_limit", "html_502", "cut_body", "settlement", "internal")
 NAMES = (*ANSWER_FAULTS, *PAGE_FAULTS, "maintenance", "revised")
-BY_NAME_ONLY = ("contradictory", *delistings.NAMES)
+SLOWING = ("http_429", "drip")
+BY_NAME_ONLY = ("contradictory", "exponent", *SLOWING, *lies.NAMES, *delistings.NAMES)
 
 DELIVERIES = "public/get_delivery_prices"
 PAGE_METHODS = (
@@ -50,6 +58,8 @@ PAGE_METHODS = (
 )
 HEALTHY_FROM = 3
 """How often a request may have been asked before and still fail."""
+HEALTHY_AT_LAST = 4
+"""The same where every answer meets a fault."""
 
 _SHARE = 0.07  # of requests that meet each fault
 _MAINTENANCE_SHARE = 0.01  # of requests that begin a minute of maintenance
@@ -90,6 +100,12 @@ class Fault:
             return np.repeat(rows, np.where(mixed % np.uint64(16) == 0, 2, 1))
         return np.argsort(mixed, kind="stable") if self.name == "unordered" else rows
 
+    def told(self, result: Any, bar_ms: int) -> Any:
+        """Return a page as a lie tells it."""
+        moved = self._bars() * bar_ms * (-1 if self.name == "misfiled" else 1)
+        rows = np.unique([self.draw(5_000, part=part) for part in range(4)])
+        return lies.tell(self.name, result, moved_ms=moved, rows=rows)
+
     def damage(self, result: Any) -> Any:
         """Return a page, columns or lists, with its rows as the fault leaves them."""
         if isinstance(result, list):
@@ -102,11 +118,15 @@ class Fault:
             for name, column in result.items()
         }
 
+    def _bars(self) -> int:
+        most = 30 if self.name == "shifted" else 500  # lies that agree would be believed
+        return (1 + self.draw(most, part=1)) * (1 if self.draw(2) else -1)
+
     def shift(self, params: Mapping[str, Any], bar_ms: int) -> dict[str, Any]:
         """Return a call's parameters with the window moved by one to thirty bars."""
-        bars = (1 + self.draw(30, part=1)) * (1 if self.draw(2) else -1)
         moved = {
-            name: int(params[name]) + bars * bar_ms for name in ("start_timestamp", "end_timestamp")
+            name: int(params[name]) + self._bars() * bar_ms
+            for name in ("start_timestamp", "end_timestamp")
         }
         return {**params, **moved}
 
@@ -114,8 +134,9 @@ class Fault:
 class Faults:
     """Which fault each request meets."""
 
-    def __init__(self, names: frozenset[str], seed: int) -> None:
+    def __init__(self, names: frozenset[str], seed: int, *, every: bool = False) -> None:
         self.names = names
+        self._every = every
         self.met: Counter[str] = Counter()
         self._seed = seed
         self._seen: Counter[str] = Counter()
@@ -129,10 +150,13 @@ class Faults:
         request = f"{method}?{sorted((name, str(value)) for name, value in params.items())}"
         asked_before = self._seen[request]
         self._seen[request] += 1
-        if asked_before >= HEALTHY_FROM:
+        if asked_before >= (HEALTHY_AT_LAST if self._every else HEALTHY_FROM):
             return None
         number = int(noise.key(self._seed, request, str(asked_before)))
-        fault = self._during_maintenance(number) or self._drawn(number, method)
+        if self._every:
+            fault = self._one_of(number, method)
+        else:
+            fault = self._during_maintenance(number) or self._drawn(number, method)
         if fault:
             self.met[fault.name] += 1
         return fault
@@ -157,13 +181,33 @@ class Faults:
 
     def _drawn(self, number: int, method: str) -> Fault | None:
         place = int((number & 0xFFFF_FFFF) / 2**32 / _SHARE)
-        drawable = (*ANSWER_FAULTS, *PAGE_FAULTS)
-        name = drawable[place] if place < len(drawable) else None
-        if name not in self.names or (name in PAGE_FAULTS and method not in PAGE_METHODS):
+        slowing = [name for name in SLOWING if name in self.names]
+        drawable = (*ANSWER_FAULTS, *PAGE_FAULTS, *slowing)
+        name = drawable[place] if place < len(drawable) else self._lie(number)
+        if name not in self.names or not _can_meet(name, method):
             return None
-        if name == "shifted" and method == DELIVERIES:
-            return None  # it is asked by number and has no window
-        return Fault(name, int(noise.mix(np.array([number], dtype=np.uint64))[0]))
+        return Fault(name, _mixed(number))
+
+    def _lie(self, number: int) -> str:
+        """Return which lie a request meets that meets no other fault, if it is told at all."""
+        return lies.NAMES[_mixed(number) % len(lies.NAMES)]
+
+    def _one_of(self, number: int, method: str) -> Fault | None:
+        """Return one of the faults that the method can meet; each request meets one."""
+        known = (*ANSWER_FAULTS, *PAGE_FAULTS, *SLOWING, "maintenance", *lies.NAMES)
+        met = [name for name in known if name in self.names and _can_meet(name, method)]
+        return Fault(met[number % len(met)], _mixed(number)) if met else None
+
+
+def _can_meet(name: str, method: str) -> bool:
+    """Whether a method can meet a fault; deliveries are asked for by number and have no window."""
+    if name in {"shifted", *lies.NAMES} and method == DELIVERIES:
+        return False
+    return method in PAGE_METHODS or name not in {*PAGE_FAULTS, *lies.NAMES}
+
+
+def _mixed(number: int) -> int:
+    return int(noise.mix(np.array([number], dtype=np.uint64))[0])
 
 
 def contradict(result: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def funding_of(seed: int, instrument: Instrument, path: Path) -> Funding:
     """Return the whole funding history of an instrument."""
     hours = np.arange(HOURS + 1, dtype=np.uint64)
     premium = premium_of(seed, instrument.name, hours)
-    index = np.round(noise.exponential(path.log_price - premium), 2)
+    index = np.round(noise.exponential(path.log_price - premium), instrument.index_decimals)
     moments = EPOCH_MS + np.arange(HOURS + 1) * HOUR_MS
     charged = (moments > FUNDING_START_MS) & (moments > instrument.creation_ms)
     one_hour = np.where(charged, _interest(_pressure(seed, instrument, hours)), 0.0)
@@ -81,7 +81,8 @@ def first_hour(instrument: Instrument) -> int:
 def hours_between(instrument: Instrument, start_ms: int, end_ms: int, *, now_ms: int) -> range:
     """Return the hours that have rows with ``start_ms < timestamp <= end_ms``."""
     first = max((start_ms - EPOCH_MS) // HOUR_MS + 1, first_hour(instrument))
-    last = min((min(end_ms, now_ms) - EPOCH_MS) // HOUR_MS, HOURS)
+    end_ms = min(end_ms, now_ms, instrument.expiration_ms)
+    last = min((end_ms - EPOCH_MS) // HOUR_MS, HOURS)
     return range(first, max(first, last + 1))
 
 

@@ -1,8 +1,9 @@
 """What went wrong at the exchange, and when: one table, half-open intervals in UTC.
 
 The moments are Deribit's own (statements after 2019-05-12, 2019-10-31, 2020-08-27 and
-2020-11-26). Which minutes a client finds missing today nobody has recorded; one interval is
-therefore served as flat fillers, so that both kinds of outage exist.
+2020-11-26, releases announced for 2026), that of 2026-08-11 is observed. Which minutes a client
+finds missing today nobody has recorded; one interval is therefore served as flat fillers, so that
+both kinds of outage exist.
 """
 
 from dataclasses import dataclass
@@ -46,6 +47,9 @@ INCIDENTS = (
     Incident("2020-08-27T05:15", "2020-08-27T09:27", "missing"),
     Incident("2020-11-26T08:37", "2020-11-26T09:04", "missing"),
     Incident("2020-11-26T16:12", "2020-11-26T16:35", "missing"),
+    Incident("2026-01-13T09:02", "2026-01-13T09:21", "missing"),
+    Incident("2026-05-19T09:01", "2026-05-19T09:26", "missing"),
+    Incident("2026-08-11T09:00", "2026-08-11T10:00", "missing"),
 )
 
 

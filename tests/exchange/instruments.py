@@ -1,5 +1,6 @@
 """Futures, perpetual and dated: grids, sizes, lives, and the record the exchange sends for each."""
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ class Instrument:
     smallest_lots: int = field(default=1, kw_only=True)
     expiration_ms: int = field(default=FOREVER_MS, kw_only=True)
     settlement_period: str = field(default="perpetual", kw_only=True)
+    is_on_history_only: bool = field(default=False, kw_only=True)
     details: dict[str, Any] = field(repr=False, hash=False, compare=False)
 
     @property
@@ -49,7 +51,7 @@ class Instrument:
 
     @property
     def is_perpetual(self) -> bool:
-        """Whether it never expires."""
+        """Whether it has no expiry of its own."""
         return self.settlement_period == "perpetual"
 
     @property
@@ -72,6 +74,11 @@ class Instrument:
         """Price grid of today [quote currency]."""
         return self.tick_units / self.price_denominator
 
+    @property
+    def index_decimals(self) -> int:
+        """Decimals that its index and its mark price are published with."""
+        return max(2, len(str(self.price_denominator)) - 1)
+
     def grid_units(self, moment_ms: int) -> int:
         """Return the price grid at a moment, in units of ``1 / price_denominator``."""
         if self.name == "BTC-PERPETUAL" and _FINE_GRID[0] <= moment_ms < _FINE_GRID[1]:
@@ -91,7 +98,7 @@ class Instrument:
             "future_type": style,
             "kind": "future",
             "underlying_type": "crypto",
-            "state": "open" if is_active else "closed",
+            "state": "open" if is_active else "archivized",
             "expiration_timestamp": self.expiration_ms,
             "contract_size": self.contract_size,
             "min_trade_amount": self.contract_size,
@@ -105,8 +112,8 @@ class Instrument:
             "counter_currency": quote,
             "base_currency": self.base,
             "settlement_period": self.settlement_period,
-            "base_currency_uuid": CURRENCY_IDS[self.base],
-            "quote_currency_uuid": CURRENCY_IDS[quote],
+            "base_currency_uuid": currency_id(self.base),
+            "quote_currency_uuid": currency_id(quote),
             **_FEES,
             **self.details,
         }
@@ -118,6 +125,12 @@ CURRENCY_IDS = {
     "USD": "dc311642-e9fb-4ba9-a312-c75c1aef4ae1",
     "USDC": "2b92315d-eab7-5bef-84fa-089a131333f5",
 }
+
+
+def currency_id(name: str) -> str:
+    """Return the number of a currency: recorded, or made up of its name."""
+    return CURRENCY_IDS.get(name) or str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+
 
 _FEES = {
     "max_leverage": 50,

@@ -21,23 +21,30 @@ BACKLOG = 256
 class CountedProtocol(HttpToolsProtocol):
     """An HTTP connection that the exchange counts."""
 
-    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, connections: Connections, lines: set[asyncio.Transport], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._connections = connections
+        self._lines = lines
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection in."""
         super().connection_made(transport)
         self._connections.opened(transport.get_extra_info("peername"))
+        self._lines.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the connection out."""
         self._connections.closed(self.transport.get_extra_info("peername"))
+        self._lines.discard(self.transport)
         super().connection_lost(exc)
 
 
 class Listener(uvicorn.Server):
     """A server that ends with exit code 0 when it is told to stop."""
+
+    is_shut = False
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -54,6 +61,25 @@ class Listener(uvicorn.Server):
             host, port = opened.getsockname()
             print(f"listening on http://{host}:{port}", flush=True)  # noqa: T201 - the interface
 
+    def shut(self, seconds: float, port: int, lines: set[asyncio.Transport]) -> None:
+        """Cut all connections, and refuse new ones from now on for some seconds.
+
+        One that was about to be taken is cut when it asks, with another call.
+        """
+        for line in list(lines):
+            line.abort()
+        is_open, self.is_shut = not self.is_shut, True
+        if not is_open:
+            return
+        for server in self.servers:
+            server.close()
+        if seconds != float("inf"):
+            asyncio.get_running_loop().call_later(seconds, self._open_again, port)
+
+    def _open_again(self, port: int) -> None:
+        opened = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+        self.opening = asyncio.ensure_future(super().startup(sockets=[opened]))
+
     def _stop(self) -> None:
         self.should_exit = True
         self.force_exit = True  # do not wait for clients that keep their connections open
@@ -62,13 +88,19 @@ class Listener(uvicorn.Server):
 async def listen(exchange: Exchange, port: int) -> None:
     """Serve an exchange until a signal stops it."""
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a cut body is no error here
+    lines: set[asyncio.Transport] = set()
+    counted = partial(CountedProtocol, connections=exchange.connections, lines=lines)
     config = uvicorn.Config(
         application(exchange),
-        http=partial(CountedProtocol, connections=exchange.connections),  # type: ignore[arg-type]
+        http=counted,  # type: ignore[arg-type]
         lifespan="off",
         log_config=None,
         access_log=False,
         timeout_keep_alive=900,
     )
     with socket.create_server(("127.0.0.1", port), backlog=BACKLOG) as opened:
-        await Listener(config).serve(sockets=[opened])
+        listener = Listener(config)
+        if exchange.outage:
+            address = opened.getsockname()[1]
+            exchange.outage.shut = lambda seconds: listener.shut(seconds, address, lines)
+        await listener.serve(sockets=[opened])

@@ -5,7 +5,7 @@ half-open, ``[start_ms, end_ms)``.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,17 @@ class World:
     """Everything that follows from a seed and does not depend on the present."""
 
     def __init__(self, seed: int) -> None:
-        paths = {coin: price_path(seed, coin) for coin in ("BTC", "ETH")}
-        cache = BarCache()
+        paths = cache(partial(price_path, seed))  # made when first asked for
+        held = BarCache()
         self.seed = seed
         self.tapes = {
-            instrument.name: Tape(seed, instrument, paths[instrument.base], cache)
-            for instrument in INSTRUMENTS
+            instrument.name: Tape(seed, instrument, paths, held) for instrument in INSTRUMENTS
         }
         self._funding: dict[str, Funding] = {}
+        self._delivered: dict[tuple[str, int], float] = {}
 
     def warm(self) -> None:
-        """Make all funding histories, so that no request has to wait for one."""
+        """Make the longest funding histories, so that no request has to wait for one."""
         for instrument in PERPETUALS:
             self.funding(instrument.name)
 
@@ -47,13 +47,27 @@ class World:
             self._funding[instrument] = funding_of(self.seed, tape.instrument, tape.path)
         return self._funding[instrument]
 
+    def delivery_price(self, perpetual: str, day_ms: int) -> float:
+        """Return what contracts on the index of a perpetual are delivered at [quote currency]."""
+        at = perpetual, day_ms
+        if at not in self._delivered:
+            day = day_of(day_ms // MINUTE_MS) - 1
+            self._delivered[at] = delivery_price(
+                self.seed, perpetual, self.tapes[perpetual].path, day
+            )
+        return self._delivered[at]
+
 
 @dataclass(frozen=True)
 class Market:
-    """The market of a seed as it stands at `now_ms` [Unix ms]."""
+    """The market of a seed as it stands at `now_ms` [Unix ms].
+
+    `deliveries` says on which days there were some: `tests.exchange.deliveries`.
+    """
 
     seed: int
     now_ms: int
+    deliveries: str = "fridays"
 
     @cached_property
     def world(self) -> World:
@@ -126,18 +140,17 @@ class Market:
 
     def index_price(self, instrument: str) -> float:
         """Return the index that an instrument follows, now [quote currency]."""
-        instrument = BY_NAME[instrument].perpetual
+        decimals, instrument = BY_NAME[instrument].index_decimals, BY_NAME[instrument].perpetual
         fair = self.world.tapes[instrument].log_price(self.now_ms)
         index = noise.exponential(np.array([fair - self.premium(instrument)]))
-        return round(float(index[0]), 2)
+        return round(float(index[0]), decimals)
 
     def delivery_price(self, perpetual: str, day_ms: int) -> float:
         """Return what contracts on the index of a perpetual are delivered at [quote currency].
 
         `day_ms` is the moment of expiry, 08:00 UTC.
         """
-        path = self.world.tapes[perpetual].path
-        return delivery_price(self.seed, perpetual, path, day_of(day_ms // MINUTE_MS) - 1)
+        return self.world.delivery_price(perpetual, day_ms)
 
     def premium(self, instrument: str) -> float:
         """Return how far a perpetual stands above its index now [1]."""

@@ -7,14 +7,13 @@ from typing import Any
 from tests.exchange import options, settlements, spot_and_combos, tickers, volatility_index
 from tests.exchange.chart import ChartQuery, chart_query
 from tests.exchange.currencies import CURRENCIES
+from tests.exchange.deliveries import delivery_days
 from tests.exchange.errors import ApiError
-from tests.exchange.expiries import OPENED_MS
 from tests.exchange.funding import PAGE_ROWS, funding_value, hours_between
-from tests.exchange.instruments import PERPETUALS, Instrument
-from tests.exchange.listing import BY_NAME
+from tests.exchange.instruments import Instrument
+from tests.exchange.listing import ALL_PERPETUALS, BY_NAME
 from tests.exchange.market import Market
 from tests.exchange.params import Params
-from tests.exchange.path import EPOCH_MS
 from tests.exchange.tape import RESOLUTIONS
 
 Method = Callable[[Market, Params], Any]
@@ -35,6 +34,7 @@ INDEX_SPANS_MS = {
 
 _KINDS = ("future", "option", "spot", "future_combo", "option_combo")
 _LISTED = tuple(currency["currency"] for currency in CURRENCIES)
+_SETTLED = (*_LISTED, "SOL")  # nothing settles in it any more
 _DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
 
 
@@ -61,15 +61,25 @@ def get_currencies(_market: Market, _params: Params) -> Any:
 
 
 def get_instruments(market: Market, params: Params) -> Any:
-    """Return instrument records; without a currency all of them, as ccxt asks.
+    """Return instrument records; without a currency and a kind all of them.
 
     `expired` asks for what expired lately instead, and on the history host, with `include_old`,
     for everything that ever did.
     """
-    currency = params.one_of("currency", (*_LISTED, "any"), "any")
-    kind = params.one_of("kind", _KINDS, "future")
-    if kind != "future":
-        return _unpriced(market, params, kind, currency)
+    currency = params.one_of("currency", (*_SETTLED, "any"), "any")
+    kind = params.one_of("kind", _KINDS, None)
+    return [
+        record
+        for each in ((kind,) if kind else _KINDS)
+        for record in (
+            _futures(market, params, currency)
+            if each == "future"
+            else _unpriced(market, params, each, currency)
+        )
+    ]
+
+
+def _futures(market: Market, params: Params, currency: str) -> list[dict[str, Any]]:
     found: Sequence[Instrument] = market.instruments
     if params.flag("expired", default=False):
         has_all = params.is_history and params.flag("include_old", default=False)
@@ -175,11 +185,9 @@ def get_delivery_prices(market: Market, params: Params) -> Any:
     """Return the delivery prices of an index, the newest first, a page at a time."""
     perpetual = _perpetual_on(params.text("index_name"))
     offset, count = params.integer("offset", 0), min(params.integer("count", 10), MOST_DELIVERIES)
-    opened = OPENED_MS if perpetual.name == "BTC-PERPETUAL" else EPOCH_MS
-    first, last = opened // DAY_MS + 1, (market.now_ms - EIGHT_HOURS_MS) // DAY_MS
-    days = range(last - offset, max(last - offset - count, first - 1), -1)
-    return {"data": [_delivery(market, perpetual, day) for day in days],
-            "records_total": last - first + 1}  # fmt: skip
+    days = delivery_days(perpetual.name, market.deliveries, market.now_ms)
+    return {"data": [_delivery(market, perpetual, day) for day in days[offset : offset + count]],
+            "records_total": len(days)}  # fmt: skip
 
 
 def get_last_settlements_by_currency(market: Market, params: Params) -> Any:
@@ -230,7 +238,7 @@ ON_HISTORY = {
 
 def _perpetual_on(index: str) -> Instrument:
     """Return the perpetual that follows an index."""
-    found = next((each for each in PERPETUALS if each.price_index == index), None)
+    found = next((each for each in ALL_PERPETUALS if each.price_index == index), None)
     if found is None:
         raise ApiError(-32602, "unknown index", "index_name")
     return found
@@ -276,8 +284,13 @@ def instrument_of(market: Market, params: Params) -> Instrument:
     """Return the instrument a call names, expired or not."""
     name = params.text("instrument_name")
     instrument = BY_NAME.get(name)
+    if spot_and_combos.is_routed(name, market.now_ms):
+        raise ApiError(11060)
     if instrument is None or instrument.creation_ms > market.now_ms:
-        raise ApiError(13020, f"no instrument {name}", "instrument_name")
+        raise ApiError(-32602, "instrument not found", "instrument_name")
+    ended_ms = instrument.expiration_ms + EXPIRED_LATELY_MS
+    if instrument.is_on_history_only and ended_ms < market.now_ms and not params.is_history:
+        raise ApiError(-32602, "instrument not found", "instrument_name")
     return instrument
 
 

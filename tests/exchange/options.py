@@ -35,7 +35,7 @@ def records(market: Market, currency: str, *, is_expired: bool) -> list[dict[str
         and record["creation_timestamp"] <= market.now_ms
         and (record["expiration_timestamp"] <= market.now_ms) == is_expired
     ]
-    state = {"state": "closed" if is_expired else "open", "is_active": not is_expired}
+    state = {"state": "archivized" if is_expired else "open", "is_active": not is_expired}
     return [record | state for record in wanted]
 
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.exchange import noise
+from tests.exchange import coins, noise
 from tests.exchange.incidents import milliseconds
 from tests.exchange.noise import Bits, Floats
 
@@ -29,7 +29,7 @@ EARLY_DAYS = 810
 """Days before the first perpetual that have prices: from 2016-05-26, just before the exchange."""
 FIRST_MS = EPOCH_MS - 24 * EARLY_DAYS * HOUR_MS
 
-_TYPICAL_VOLATILITY = {"BTC": 0.00046, "ETH": 0.00068}  # of one minute
+_TYPICAL_VOLATILITY = {"BTC": 0.00046, "ETH": 0.00068, **coins.VOLATILITY}  # of one minute
 # Log volatility moves on several scales: (hours per step, weight).
 _VOLATILITY_SCALES = ((384, 0.3), (96, 0.25), (24, 0.25), (4, 0.25), (1, 0.25))
 
@@ -53,6 +53,7 @@ _LEVELS = {
         "2025-04-08": 1470, "2025-08-24": 4780, "2025-10-18": 3880, "2025-12-30": 2970,
         "2026-09-20": 2602,
     },
+    **coins.LEVELS,
 }  # fmt: skip
 _EARLY_LEVELS = {
     "BTC": {
@@ -62,6 +63,7 @@ _EARLY_LEVELS = {
         "2018-03-05": 11500, "2018-06-28": 5900, "2018-07-24": 8300,
     },
     "ETH": {"2016-05-26": 12.5, "2017-06-12": 395, "2018-01-13": 1390},
+    **coins.EARLY_LEVELS,
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ class RunningExchange:
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0913  (what an exchange can be told)
     seed: int = 7,
     *,
     now: str | None = NOW,
@@ -39,13 +39,21 @@ def running(
     limits: bool = True,
     faults: str = "none",
     fault_seed: int = 0,
+    deliveries: str = "fridays",
+    every: bool = False,
+    **outage: float | str,
 ) -> Iterator[RunningExchange]:
-    """Start an exchange on a free port, and stop it in the end."""
+    """Start an exchange on a free port, and stop it in the end.
+
+    What else it is told are its options on outages, as ``outage="html_503", outage_after=20``.
+    """
     options = {"port": 0, "seed": seed, "latency-ms": latency_ms, "faults": faults}
-    options |= {"fault-seed": fault_seed} | ({"now": now} if now else {})
+    options |= {"fault-seed": fault_seed, "deliveries": deliveries} | ({"now": now} if now else {})
+    options |= {name.replace("_", "-"): value for name, value in outage.items()}
     command = [sys.executable, "-m", "tests.exchange"]
     command += [f"--{name}={value}" for name, value in options.items()]
     command += [] if limits else ["--no-limits"]
+    command += ["--every"] if every else []
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield RunningExchange(_address(process), process.pid)

@@ -11,15 +11,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.exchange import lies
 from tests.exchange.delistings import Delistings
 from tests.exchange.errors import ApiError
+from tests.exchange.exponents import in_exponent_form
 from tests.exchange.faults import DELIVERIES, PAGE_METHODS, Fault, Faults, contradict
 from tests.exchange.limits import Connections, Limits
 from tests.exchange.market import Market
 from tests.exchange.methods import METHODS, ON_HISTORY, chart_of
+from tests.exchange.outage import DRIP, Outage
 from tests.exchange.params import Params
 from tests.exchange.path import HOUR_MS
-from tests.exchange.responses import CutResponse, bad_gateway
+from tests.exchange.responses import TOO_MANY, CutResponse, DripResponse, away
 from tests.exchange.revisions import provisional
 from tests.exchange.rpc import Call, envelope, read_call
 from tests.exchange.tape import RESOLUTIONS
@@ -30,7 +33,8 @@ CHART = "public/get_tradingview_chart_data"
 LISTING = "public/get_instruments"
 TOO_MANY_REQUESTS = 10028
 _FAULT_CODES = {"rate_limit": 10028, "maintenance": 11051, "settlement": 10041, "internal": 11094}
-_FAILURES = ("html_502", *_FAULT_CODES)
+_FAILURES = ("html_502", "http_429", *_FAULT_CODES)
+_BROKEN: dict[str, type[Response]] = {"cut_body": CutResponse, "drip": DripResponse}
 
 
 @dataclass
@@ -42,6 +46,7 @@ class Exchange:
     latency_s: float
     limits: Limits
     faults: Faults
+    outage: Outage | None = None
     connections: Connections = field(default_factory=Connections)
     by_method: Counter[str] = field(default_factory=Counter)
     by_outcome: Counter[str] = field(default_factory=Counter)
@@ -63,6 +68,9 @@ class Exchange:
             "credits_spent": self.limits.credits_spent,
             "max_connections": self.connections.most,
             "faults": dict(self.faults.met),
+            "outage": {"met": self.outage.met, "moments": self.outage.moments}
+            if self.outage
+            else None,
         }
 
     async def serve(self, request: Request) -> Response:
@@ -72,17 +80,22 @@ class Exchange:
         try:
             call = await read_call(request)
             self.by_method[call.method] += 1
+            is_away = self.outage is not None and self.outage.meets()
+            if self.outage and is_away and self.outage.form != DRIP:
+                self.by_outcome["outage"] += 1
+                return away(self.outage.form, self.outage.retry_after)
             self._admit(request, call.method)
             await asyncio.sleep(self.latency_s)
-            return await self._answer(call, us_in)
+            answer = await self._answer(call, us_in)
+            return DripResponse(answer.body, media_type="application/json") if is_away else answer
         except ApiError as error:
-            return self._refuse(call, error, us_in)
+            return self._refuse(call, error, us_in, error.http_status)
 
     def _admit(self, request: Request, method: str) -> None:
         """Raise 10028 where a limit is reached."""
         address, port = request.client or ("unknown", 0)
         if self.limits.enforced and self.connections.is_excess((address, port)):
-            raise ApiError(TOO_MANY_REQUESTS, "too many connections")
+            raise ApiError(TOO_MANY_REQUESTS, "too many connections", http_status=429)
         if not self.limits.admits(address, method):
             raise ApiError(TOO_MANY_REQUESTS)
 
@@ -95,15 +108,18 @@ class Exchange:
         if fault and fault.name == "latency":
             await asyncio.sleep(fault.draw(500) / 1000)
         result = await self._result(call, fault)
-        body = envelope(call, {"result": result}, us_in=us_in, us_out=self.now_us())
-        is_cut = fault is not None and fault.name == "cut_body"
-        self.by_outcome["cut_body" if is_cut else "ok"] += 1
-        return (CutResponse if is_cut else Response)(body, media_type="application/json")
+        us_out = self.now_us()
+        if fault and fault.name == "clock":
+            us_out += lies.YEAR_US * (1 if fault.draw(2) else -1)
+        body = self._body(call, {"result": result}, us_in, us_out)
+        name = fault.name if fault and fault.name in _BROKEN else "ok"
+        self.by_outcome[name] += 1
+        return _BROKEN.get(name, Response)(body, media_type="application/json")
 
     async def _result(self, call: Call, fault: Fault | None) -> Any:
         market = self.market.at(self.now_us() // 1000)
         params = call.params
-        if fault and fault.name == "shifted":
+        if fault and fault.name in {"shifted", "misfiled"}:
             METHODS[call.method](market, self._params(call, params))  # a wrong call stays an error
             params = fault.shift(params, _bar_ms(params))
         if call.method == CHART:
@@ -114,7 +130,9 @@ class Exchange:
             result = self.delistings.listed(result, market.now_ms)
         if call.method == DELIVERIES and "contradictory" in self.faults.names:
             result = contradict(result)
-        return fault.damage(result) if fault and call.method in PAGE_METHODS else result
+        if fault and call.method in PAGE_METHODS:
+            return fault.told(fault.damage(result), _bar_ms(params))
+        return result
 
     @staticmethod
     def _params(call: Call, params: dict[str, Any]) -> Params:
@@ -130,21 +148,26 @@ class Exchange:
             return result
         return provisional(self.faults, query, result, now_ms=market.now_ms)
 
+    def _body(self, call: Call, answer: dict[str, Any], us_in: int, us_out: int) -> bytes:
+        body = envelope(call, answer, us_in=us_in, us_out=us_out)
+        return in_exponent_form(body) if "exponent" in self.faults.names else body
+
     def _fail(self, call: Call, fault: Fault, us_in: int) -> Response:
         if fault.name == "html_502":
             self.by_outcome["html_502"] += 1
-            return bad_gateway()
-        status = 400 if fault.name == "rate_limit" and fault.draw(2) else None
+            return away("html_502")
+        if fault.name == "http_429":
+            self.by_outcome["http_429"] += 1
+            return away(TOO_MANY[fault.draw(3)], "1" if fault.draw(2, part=1) else None)
+        status = 429 if fault.name == "rate_limit" and fault.draw(2) else 400
         return self._refuse(call, ApiError(_FAULT_CODES[fault.name]), us_in, status)
 
-    def _refuse(
-        self, call: Call, error: ApiError, us_in: int, status: int | None = None
-    ) -> Response:
+    def _refuse(self, call: Call, error: ApiError, us_in: int, status: int = 400) -> Response:
         self.by_outcome[f"error {error.code}"] += 1
-        body = envelope(call, {"error": error.body()}, us_in=us_in, us_out=self.now_us())
+        body = self._body(call, {"error": error.body()}, us_in, self.now_us())
         # Who is out of credits has its session ended.
         headers = {"connection": "close"} if error.code == TOO_MANY_REQUESTS else None
-        return Response(body, status or error.http_status, headers, media_type="application/json")
+        return Response(body, status, headers, media_type="application/json")
 
 
 def application(exchange: Exchange) -> Starlette:

@@ -25,21 +25,40 @@ _PAIRS = (
     ("ETH", "BTC", "2023-05-22", 0.0001, 0.001),
     ("BTC", "USDT", "2023-09-12", 1.0, 0.0001),
     ("ETH", "USDT", "2023-09-12", 0.1, 0.001),
+    ("SOL", "USDC", "2024-02-27", 0.01, 0.01),
+    ("XRP", "USDC", "2024-02-27", 0.0001, 0.1),
+    ("BNB", "USDC", "2024-08-06", 0.1, 0.001),
+    ("PAXG", "USDC", "2025-03-11", 0.1, 0.001),
+    ("SOL", "ETH", "2026-03-03", 0.00001, 0.01),
 )
+_ROUTED, _ROUTED_FROM_MS = {"BTC", "ETH", "XRP", "BNB", "SOL", "PAXG"}, milliseconds("2026-09-17")
+_LOCKED = "SOL_ETH"
 
 
 def records(market: Market, kind: str, currency: str, *, is_expired: bool) -> list[dict[str, Any]]:
     """Return the records of a kind that live, or that expired, by now."""
     found = _spot() if kind == "spot" else _combos(market.seed)
-    state = {"state": "closed" if is_expired else "open", "is_active": not is_expired}
+    state = {"state": "archivized" if is_expired else "open", "is_active": not is_expired}
     return [
-        record | state
+        record | state | _venue(record, market.now_ms)
         for record in found
         if record["kind"] == kind
         and currency in ("any", record.get("settlement_currency", record["base_currency"]))
         and record["creation_timestamp"] <= market.now_ms
         and (record.get("expiration_timestamp", market.now_ms + 1) <= market.now_ms) == is_expired
     ]
+
+
+def is_routed(name: str, now_ms: int) -> bool:
+    """Whether a pair is traded on Coinbase by now: no candles and no trades of it."""
+    base, _, quote = name.partition("_")
+    return base in _ROUTED and quote == "USDC" and now_ms >= _ROUTED_FROM_MS
+
+
+def _venue(record: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    if is_routed(record["instrument_name"], now_ms):
+        return {"is_cbe_routed": True, "is_csr": True}
+    return {"state": "locked"} if record["instrument_name"] == _LOCKED else {}
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """What an instrument prints: bars of any day and resolution, kept in a bounded cache."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 
@@ -48,11 +49,18 @@ def day_of(minute: int) -> int:
 class Tape:
     """Everything one instrument ever prints."""
 
-    def __init__(self, seed: int, instrument: Instrument, path: Path, cache: BarCache) -> None:
+    def __init__(
+        self, seed: int, instrument: Instrument, paths: Callable[[str], Path], cache: BarCache
+    ) -> None:
         self.instrument = instrument
-        self.path = path
+        self._paths = paths
         self._seed = seed
         self._cache = cache
+
+    @property
+    def path(self) -> Path:
+        """The price path of its underlying."""
+        return self._paths(self.instrument.base)
 
     def bars(self, first_minute: int, end_minute: int, *, span: int, now_ms: int) -> Bars:
         """Return bars of `span` minutes that open in ``[first_minute, end_minute)``.

@@ -65,10 +65,20 @@ def test_one_vanishes_after_some_pages(open_exchange):
     refused = client.error("get_tradingview_chart_data", instrument_name=name, **window)
     after = [one["instrument_name"] for one in client.result("get_instruments", **ASKED)]
 
-    assert refused == (400, 13020)
+    assert refused == (400, -32602)
     assert set(listed) - set(after) == {name}
 
 
 def test_they_come_by_name_only():
     assert named("all") == frozenset(NAMES)
     assert "vanished" in named("vanished,latency")
+
+
+def test_odd_records_stand_between_those_of_the_healthy_list(open_exchange):
+    whole = open_exchange(faults="none").result("get_instruments", **ASKED)
+
+    sent = open_exchange(faults="odd").result("get_instruments", **ASKED)
+
+    assert [one for one in sent if one in whole] == whole
+    assert len(sent) == len(whole) + 3
+    assert None in sent

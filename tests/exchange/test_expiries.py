@@ -7,11 +7,11 @@ import pytest
 
 from tests.exchange.forward import AVERAGED
 from tests.exchange.incidents import milliseconds
-from tests.exchange.listing import BY_NAME, FUTURES
+from tests.exchange.listing import ALL_FUTURES, BY_NAME, INSTRUMENTS
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
-SHOWN = ("BTC-24SEP21", "BTC-23JUL21", "ETH-30JUL21", "BTC-3JAN25", "BTC-28MAR25")
+SHOWN = ("SOL-24JUN22", "BTC-24SEP21", "BTC-23JUL21", "ETH-30JUL21", "BTC-3JAN25", "BTC-28MAR25")
 
 
 @pytest.fixture(params=SHOWN)
@@ -28,6 +28,9 @@ def future(request):
         ("BTC-30JUL21", "2021-05-28", "month"),
         ("ETH-23JUL21", "2021-07-09", "week"),
         ("BTC-21SEP26", "2026-09-17", "day"),
+        ("BTC-2AUG26", "2026-08-01", "day"),
+        ("SOL_USDC-30OCT26", "2026-07-31", "month"),
+        ("SOL-24JUN22", "2022-04-29", "month"),
     ],
 )
 def test_a_recorded_future_is_listed_on_its_day(name, listed, period):
@@ -37,16 +40,19 @@ def test_a_recorded_future_is_listed_on_its_day(name, listed, period):
     assert future.settlement_period == period
 
 
-def test_everything_expires_at_eight_and_all_but_days_on_fridays():
-    for future in FUTURES:
+def test_everything_but_the_first_expires_at_eight_and_all_but_days_on_fridays():
+    first, *others = sorted(ALL_FUTURES, key=lambda one: one.expiration_ms)
+
+    assert (first.name, first.expiration_ms) == ("BTC-15JUL16", 1_468_594_800_000)
+    for future in others:
         expiry = datetime.fromtimestamp(future.expiration_ms / 1000, UTC)
         assert (expiry.hour, expiry.minute) == (8, 0)
         assert future.settlement_period == "day" or expiry.strftime("%a") == "Fri"
 
 
 def test_names_and_numbers_are_unique():
-    assert len({future.name for future in FUTURES}) == len(FUTURES)
-    assert len({future.instrument_id for future in FUTURES}) == len(FUTURES)
+    assert len(BY_NAME) == len(INSTRUMENTS)
+    assert len({each.instrument_id for each in INSTRUMENTS}) == len(INSTRUMENTS)
 
 
 def test_a_future_has_every_minute_of_its_life_and_none_besides(market, future):
@@ -107,10 +113,10 @@ def test_www_lists_what_expired_within_a_day(late):
     expired = names(late.result("get_instruments", currency="BTC", kind="future", expired="true"))
 
     assert expired == {"BTC-3JAN25"}
-    assert "BTC-3JAN25" not in names(late.result("get_instruments", currency="BTC"))
+    assert "BTC-3JAN25" not in names(late.result("get_instruments", currency="BTC", kind="future"))
 
 
-def test_an_expired_future_is_closed_and_still_has_candles(late):
+def test_an_expired_future_is_archivized_and_still_has_candles(late):
     record = late.result("get_instrument", instrument_name="BTC-3JAN25")
     end = record["expiration_timestamp"]
     chart = late.result(
@@ -118,7 +124,7 @@ def test_an_expired_future_is_closed_and_still_has_candles(late):
         start_timestamp=end - 2 * MINUTE_MS, end_timestamp=end + 9 * MINUTE_MS,
     )  # fmt: skip
 
-    assert (record["is_active"], record["state"]) == (False, "closed")
+    assert (record["is_active"], record["state"]) == (False, "archivized")
     assert chart["ticks"] == [end - 2 * MINUTE_MS, end - MINUTE_MS]
     assert late.error("ticker", instrument_name="BTC-3JAN25") == (400, 13019)
 

@@ -82,28 +82,73 @@ def test_what_is_served_is_the_truth(client, market, name, resolution):
 def test_an_instrument_is_listed_from_its_creation_on(open_exchange):
     early = open_exchange(now="2019-01-01T00:00:00Z")
 
-    listed = early.result("get_instruments", currency="BTC")
+    listed = early.result("get_instruments", currency="BTC", kind="future")
     assert [each["instrument_name"] for each in listed if "PERP" in each["instrument_name"]] == [
         BTC
     ]
     assert all(each["base_currency"] == "BTC" for each in early.result("get_instruments"))
-    assert early.error("ticker", instrument_name="ETH-PERPETUAL") == (400, 13020)
+    assert early.error("ticker", instrument_name="ETH-PERPETUAL") == (400, -32602)
 
 
 @pytest.mark.parametrize(
     ("params", "count"),
     [
-        ({"currency": "any"}, 4 + 14),
-        ({}, 4 + 14),
-        ({"currency": "BTC"}, 1 + 7),
-        ({"currency": "USDC", "kind": "future"}, 2),
+        ({"currency": "any", "kind": "future"}, 7 + 14),
+        ({"kind": "future"}, 7 + 14),
+        ({"currency": "BTC", "kind": "future"}, 1 + 7),
+        ({"currency": "USDC", "kind": "future"}, 5),
+        ({"currency": "SOL", "kind": "future"}, 0),
         ({"currency": "EURR"}, 0),
         ({"currency": "BTC", "kind": "option"}, 7 * 2 * 91),
-        ({"currency": "BTC", "expired": "true"}, 1),
+        ({"currency": "BTC", "kind": "future", "expired": "true"}, 1),
     ],
 )
 def test_instruments_are_listed_by_currency_kind_and_expiry(client, params, count):
     assert len(client.result("get_instruments", **params)) == count
+
+
+def test_without_a_kind_and_a_currency_everything_is_listed(client):
+    found = client.result("get_instruments")
+    kinds = ("future", "option", "spot", "future_combo", "option_combo")
+    by_kind = [client.result("get_instruments", kind=kind) for kind in kinds]
+
+    assert found == [one for each in by_kind for one in each]
+    assert all(by_kind)
+
+
+def test_an_unknown_instrument_is_an_invalid_parameter_with_its_reason(client):
+    answer = client.get("ticker", instrument_name="BTC-PERPETUA")
+
+    assert answer.status_code == 400
+    assert answer.json()["error"] == {
+        "code": -32602,
+        "message": "Invalid params",
+        "data": {"reason": "instrument not found", "param": "instrument_name"},
+    }
+
+
+def test_what_settled_in_solana_is_on_the_history_host_alone(client):
+    asked = CALL | {"instrument_name": "SOL-24JUN22", "start_timestamp": milliseconds("2022-06-01")}
+    asked["end_timestamp"] = asked["start_timestamp"] + 9 * MINUTE_MS
+    path = "/history/api/v2/public/get_tradingview_chart_data"
+
+    assert client.error("get_tradingview_chart_data", **asked) == (400, -32602)
+    assert len(client.send("GET", path, params=asked).json()["result"]["ticks"]) == 10
+
+
+def test_every_number_in_exponent_form_says_the_same(open_exchange):
+    plain, written = (open_exchange(faults=name) for name in ("none", "exponent"))
+    answers = [
+        (one.get("get_tradingview_chart_data", **CALL), one.get("get_instrument", **CALL),
+         one.get("get_instrument", instrument_name="x"))
+        for one in (plain, written)
+    ]  # fmt: skip
+
+    for said, again in zip(*answers, strict=True):
+        assert again.json() == said.json()
+        assert again.content != said.content
+    assert b'"ticks":[1.677801600000e+12' in answers[1][0].content
+    assert b'"code":-3.2602e+4' in answers[1][2].content
 
 
 def test_real_records_of_the_inverse_perpetuals(client):
@@ -157,7 +202,7 @@ def test_an_order_book_is_sorted_and_as_deep_as_asked(client, depth):
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"instrument_name": "BTC-PERPETUA"}, 13020),
+        ({"instrument_name": "BTC-PERPETUA"}, -32602),
         ({"instrument_name": None}, -32602),
         ({"resolution": "240"}, -32602),
         ({"resolution": None}, -32602),
@@ -183,7 +228,7 @@ def test_a_wrong_parameter_is_refused_with_its_code_and_name(client, change, cod
         ("get_instruments", {"expired": "maybe"}, (400, -32602)),
         ("get_index_price", {"index_name": "doge_usd"}, (400, -32602)),
         ("get_book_summary_by_currency", {}, (400, -32602)),
-        ("test", {"expected_result": "exception"}, (500, 11094)),
+        ("test", {"expected_result": "exception"}, (400, 11094)),
     ],
 )
 def test_errors_have_the_codes_of_the_real_exchange(client, method, params, expected):

@@ -50,6 +50,19 @@ def test_spot_has_neither_expiry_nor_settlement(client):
     assert not {"expiration_timestamp", "settlement_currency", "settlement_period"} & btc.keys()
 
 
+def test_pairs_routed_to_coinbase_say_so_and_have_no_candles(open_exchange):
+    client = open_exchange(now="2026-11-28T00:00:00Z")
+    pairs = client.result("get_instruments", currency="any", kind="spot")
+    routed = {one["instrument_name"] for one in pairs if one.get("is_cbe_routed")}
+    window = {"start_timestamp": 0, "end_timestamp": 1, "resolution": "1"}
+
+    assert routed == {f"{base}_USDC" for base in ("BTC", "ETH", "SOL", "XRP", "BNB", "PAXG")}
+    for name in routed:
+        refused = client.error("get_tradingview_chart_data", instrument_name=name, **window)
+        assert refused == (400, 11060)
+    assert {one["state"] for one in pairs} == {"open", "locked"}
+
+
 def test_a_spread_lives_while_both_of_its_legs_do(client):
     living = client.result("get_instruments", currency="BTC", kind="future_combo")
     names = [one["instrument_name"] for one in living]

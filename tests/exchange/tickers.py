@@ -71,7 +71,7 @@ def book_summary(market: Market, instrument: Instrument) -> dict[str, Any]:
         "last": now["last_price"],
         "bid_price": bid,
         "ask_price": ask,
-        "mid_price": round((bid + ask) / 2, 4),
+        "mid_price": round((bid + ask) / 2, instrument.index_decimals + 2),
         "creation_timestamp": market.now_ms,
         "estimated_delivery_price": now["estimated_delivery_price"],
         "base_currency": instrument.base,
@@ -82,9 +82,10 @@ def book_summary(market: Market, instrument: Instrument) -> dict[str, Any]:
 def prices(market: Market, instrument: Instrument) -> tuple[float, float]:
     index = market.index_price(instrument.name)
     if instrument.is_perpetual:
-        return index, round(index * (1 + market.premium(instrument.name)), 2)
+        mark = index * (1 + market.premium(instrument.name))
+        return index, round(mark, instrument.index_decimals)
     fair = market.world.tapes[instrument.name].log_price(market.now_ms)
-    return index, round(float(noise.exponential(np.array([fair]))[0]), 2)
+    return index, round(float(noise.exponential(np.array([fair]))[0]), instrument.index_decimals)
 
 
 def _stats(market: Market, instrument: Instrument) -> tuple[dict[str, Any], float | None]:
