@@ -107,7 +107,7 @@ def _record(number: int) -> dict[str, object]:
     strike, is_call = 1_000 + 500 * (strike_number // 2), strike_number % 2 == 0
     day = f"{datetime.fromtimestamp(expiry / 1000, UTC):%d%b%y}".upper().lstrip("0")
     return {
-        "state": "closed", "price_index": "btc_usd", "kind": "option",
+        "state": "archivized", "price_index": "btc_usd", "kind": "option",
         "instrument_name": f"BTC-{day}-{strike}-{'C' if is_call else 'P'}",
         "maker_commission": 0.0003, "taker_commission": 0.0003, "instrument_type": "reversed",
         "expiration_timestamp": expiry, "instrument_id": 10_000 + number,

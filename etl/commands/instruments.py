@@ -16,7 +16,8 @@ instruments_app = typer.Typer(no_args_is_help=True, help="Every instrument ever 
 def refresh(
     context: typer.Context,
     currency: Annotated[
-        str, typer.Option(help="Whose expired instruments, by commas; default: all that settle.")
+        str,
+        typer.Option(help="Whose expired instruments, by commas; default: all there ever were."),
     ] = "",
 ) -> None:
     """Fetch the lists of instruments, living and expired, and fold them into the dataset.
@@ -28,7 +29,7 @@ def refresh(
     import asyncio
 
     from etl.backfill.wish import words
-    from etl.instruments.history import vanished
+    from etl.instruments.history import notes, vanished
     from etl.instruments.refresh import fetch_lists
     from etl.instruments.table import refold
     from etl.pipeline import open_to_write
@@ -36,12 +37,15 @@ def refresh(
     settings = settings_of(context)
     with reporting(settings) as progress:
         lake = open_to_write(settings, progress, create=True)
-        requests = asyncio.run(fetch_lists(settings, lake, words(currency)))
+        done = asyncio.run(fetch_lists(settings, lake, words(currency)))
         history = refold(lake)
     missed = vanished(history)
+    for note in [*done.notes, *notes(history)]:
+        typer.echo(f"note: {note}")
     for name in missed:
         typer.echo(f"vanished: {name} is no longer in a list that had it; it is kept", err=True)
-    typer.echo(f"{len(history.intervals):,} instruments; {requests} requests")
+    aside = f"; {len(history.aside):,} records set aside" if history.aside else ""
+    typer.echo(f"{len(history.intervals):,} instruments; {done.requests} requests{aside}")
     raise typer.Exit(INCOMPLETE if missed else 0)
 
 
@@ -51,12 +55,15 @@ def rebuild(context: typer.Context) -> None:
 
     Example: deribit-lake instruments rebuild
     """
+    from etl.instruments.history import notes
     from etl.instruments.table import refold
     from etl.pipeline import open_to_write
 
     settings = settings_of(context)
     with reporting(settings) as progress:
         history = refold(open_to_write(settings, progress), whole=True)
+    for note in notes(history):
+        typer.echo(f"note: {note}")
     typer.echo(f"{len(history.intervals):,} instruments")
 
 

@@ -9,7 +9,8 @@
 ``BTC-CS-19MAY26-70000_75000``          combo of options: strategy, expiries, strikes
 ======================================  =========================================================
 
-Everything expires at 08:00 UTC. What an instrument is worth (contract size, settlement) its record
+A name tells the day of expiry; the time is taken as 08:00 UTC, as of nearly all. When it expires to
+the minute (BTC-15JUL16 did at 15:00) and what it is worth (contract size, settlement) its record
 says, never its name.
 """
 
@@ -117,6 +118,19 @@ def family_of(text: str) -> str:
         If it is no name of an instrument.
     """
     return parse_name(text).family
+
+
+def settles_in(text: str) -> str | None:
+    """Return what an instrument, or what follows an index, settles in by its name, if it says so.
+
+    USDC of ``DOGE_USDC-PERPETUAL`` and of ``doge_usdc``, BTC of ``BTC-27DEC24`` and of ``btc_usd``.
+    """
+    try:
+        return parse_name(text).settles_in
+    except UsageError:
+        base, _, counter = text.partition("_")
+        is_index = text.islower() and base.isalnum() and counter.isalnum()
+        return (base if counter == "usd" else counter).upper() if is_index else None
 
 
 def kind_by_name(text: str) -> Kind:

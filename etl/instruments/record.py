@@ -1,8 +1,10 @@
 """What the exchange says of an instrument, and of all it lists: find one by name, know its life."""
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Annotated
 
 import msgspec
 
@@ -13,30 +15,67 @@ from lake.span import Span
 NEVER_MS = 32_503_680_000_000  # the exchange writes the year 3000 for "does not expire"
 EXCHANGE_DAY_MS = 8 * 3_600_000
 DAY_MS = 24 * 3_600_000
+LAST_MS = 253_402_300_799_999  # the last moment of the year 9999, the last a calendar can say
+KINDS = ("future", "option", "spot", "future_combo", "option_combo")  # as records say it
+ANY = "any"  # all currencies, in Deribit's word
+TOLD = 3  # of what is left out, by name; of the rest the number
+
+
+Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
+Number = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Word = Annotated[str, msgspec.Meta(min_length=1)]
+Name = Annotated[  # it names files, whose names have 255 bytes at most
+    str, msgspec.Meta(pattern=r"^[^./\x00-\x1f][^/\x00-\x1f]*$", max_length=120)
+]
+Step = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Instrument(msgspec.Struct, frozen=True):
-    """What the exchange says of one instrument; members not named here are kept in raw."""
+    """What the exchange says of one instrument; members not named here are kept in raw.
 
-    instrument_name: str
-    kind: str
-    creation_timestamp: int
-    tick_size: float
+    A state or a kind that this version does not know is kept as it is said.
+    """
+
+    instrument_name: Name
+    kind: Word
+    creation_timestamp: Moment
+    tick_size: Step
     settlement_period: str | None = None
     settlement_currency: str | None = None
-    expiration_timestamp: int | None = None
+    expiration_timestamp: Moment | None = None
     price_index: str | None = None
+    instrument_id: Number | None = None
+    base_currency: str | None = None
+    quote_currency: str | None = None
+    counter_currency: str | None = None
+    instrument_type: str | None = None
+    contract_size: float | None = None
+    min_trade_amount: float | None = None
+    strike: float | None = None
+    option_type: str | None = None
+    state: str | None = None
+    is_active: bool | None = None
+    is_cbe_routed: bool | None = None
+    is_csr: bool | None = None  # what `is_cbe_routed` is called, too
 
     @property
     def is_perpetual(self) -> bool:
-        """Whether it never expires."""
+        """Whether it has no expiry of its own; it may be taken off the list all the same."""
         return self.settlement_period == "perpetual"
 
     @property
+    def is_routed(self) -> bool:
+        """Whether it is traded on Coinbase: Deribit has no trades and no candles of it."""
+        return bool(self.is_cbe_routed or self.is_csr)
+
+    @property
     def life(self) -> Span:
-        """From listing to expiry, in Unix milliseconds."""
+        """From listing to expiry, in Unix milliseconds.
+
+        A perpetual that was delisted has an end before the year 3000 too.
+        """
         end = self.expiration_timestamp
-        return Span(self.creation_timestamp, NEVER_MS if self.is_perpetual or end is None else end)
+        return Span(self.creation_timestamp, NEVER_MS if end is None else min(end, NEVER_MS))
 
     @property
     def first_asked_ms(self) -> int:
@@ -57,11 +96,22 @@ def always(name: str) -> Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All listed instruments, and the exchange's clock when it listed them."""
+    """All listed futures, and the exchange's clock when it listed them.
+
+    `missing` were listed lately, have not expired and are not in the newest list; `aside` stand in
+    it and cannot be used, or are nothing a dataset has, with the reason of each.
+    """
 
     now_ms: int
     instruments: dict[str, Instrument]
-    missing: tuple[str, ...] = ()  # listed lately, not expired, and not in the newest list
+    missing: tuple[str, ...] = ()
+    aside: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def notes(self) -> list[str]:
+        """Return what the user should know of the newest list."""
+        told = [f"{name} is left out: {why}" for name, why in islice(self.aside.items(), TOLD)]
+        rest = len(self.aside) - len(told)
+        return [*told, f"{rest:,} more are left out of the list of instruments"] if rest else told
 
     def kind_of(self, name: str) -> Kind:
         """Return what an instrument is: by its record, else by the grammar of names."""
@@ -108,8 +158,7 @@ class Listing:
             return found
         names = [one.instrument_name for one in self.instruments.values() if one.is_perpetual]
         near = difflib.get_close_matches(name.upper(), names, n=3, cutoff=0.5) or sorted(names)[:5]
-        what = "no instrument" if found is None else f"{name} is a {found.kind}: no perpetual"
-        message = f"{what} {name!r}; nearest: {', '.join(near) or 'none listed'}"
+        message = f"{self.lacks(name, 'perpetual')}; nearest: {', '.join(near) or 'none listed'}"
         raise UsageError(message)
 
     def find(self, name: str) -> Instrument | None:
@@ -156,15 +205,22 @@ class Listing:
         ]
         return Instrument(name, "index", min(listed), tick_size=0.0) if listed else None
 
-    def check_currencies(self, currencies: Sequence[str]) -> None:
-        """Raise UsageError if nothing that is listed settles in one of the currencies."""
-        known = {one.settlement_currency for one in self.instruments.values()}
-        check_words("no currency", currencies, known)
+    def lacks(self, name: str, kind: Kind) -> str:
+        """Return why there is nothing of that kind and name."""
+        if name in self.aside and name not in self.instruments:
+            return f"{name} is left out: {self.aside[name]}"
+        found = self.kind_of(name)
+        if found not in (kind, "index"):
+            article = "an" if found.startswith("o") else "a"
+            said = "" if name in self.instruments else " by its name"
+            return f"{name} is {article} {found}{said}: no {kind} {name!r}"
+        return f"no instrument {name!r}"
 
     def futures(self, currencies: Sequence[str], periods: Sequence[str] = ()) -> list[Instrument]:
         """Return the dated futures that settle in some currencies, in order of expiry.
 
-        `periods` chooses settlement periods; without any, all are meant.
+        `periods` chooses settlement periods; without any, all are meant. The currency ``any``
+        means all of them.
 
         Raises
         ------
@@ -176,9 +232,9 @@ class Listing:
             for one in self.instruments.values()
             if one.kind == "future" and not one.is_perpetual
         ]
-        check_words(
-            "no dated future settles in", currencies, {one.settlement_currency for one in dated}
-        )
+        settled = {one.settlement_currency for one in dated}
+        named = [currency for currency in currencies if currency != ANY]
+        check_words("no dated future settles in", named, settled)
         check_words(
             "no dated future has settlement period",
             periods,
@@ -187,7 +243,7 @@ class Listing:
         chosen = [
             one
             for one in dated
-            if one.settlement_currency in currencies
+            if (one.settlement_currency in currencies or ANY in currencies)
             and (not periods or one.settlement_period in periods)
         ]
         return sorted(chosen, key=lambda one: (one.life.end_ms, one.instrument_name))

@@ -51,7 +51,9 @@ def futures(listing: Listing, choice: Choice) -> list[Instrument]:
     for name in choice.names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3) or [found[-1].instrument_name]
-            message = f"no such future {name!r} was listed; nearest: {', '.join(near)}"
+            said = listing.lacks(name, "future")
+            what = f"no such future {name!r} was listed" if said.startswith("no ") else said
+            message = f"{what}; nearest: {', '.join(near)}"
             raise UsageError(message)
     return [known[name] for name in dict.fromkeys(choice.names)] if choice.names else found
 

@@ -13,8 +13,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.deribit.client import OK
-from etl.instruments.history import History, Interval, ListAnswer, Listed, decode_named, fold
+from etl.deribit.answer import OK
+from etl.instruments.answers import Odd, read_one
+from etl.instruments.history import Aside, History, Interval, ListAnswer, fold
 from lake import raw
 from lake.arrow import arrow
 from lake.errors import CorruptFileError
@@ -23,7 +24,7 @@ from lake.lock import locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import tidy
-from lake.read import check_footer, checksum, read_table
+from lake.read import check_footer, checksum, read_table, scan_files
 from lake.write import ZSTD_LEVEL, publish_batches
 from validators import contract
 from validators.schemas.instruments import Instruments
@@ -31,7 +32,12 @@ from validators.schemas.instruments import Instruments
 PARTITION = Partition("instruments", "all", "all")
 FOLDED = b"deribit_lake.folded"
 FRAME_ROWS = 16_384
-COLUMNS = tuple(Listed.__struct_fields__)
+COLUMNS = (
+    "instrument_id", "instrument_name", "kind", "creation_timestamp", "tick_size",
+    "base_currency", "quote_currency", "counter_currency", "settlement_currency",
+    "settlement_period", "instrument_type", "price_index", "expiration_timestamp",
+    "contract_size", "min_trade_amount", "strike", "option_type", "state", "is_active",
+)  # fmt: skip
 _STAMP = pl.Datetime("us", "UTC")
 _HELD = ["valid_from", "first_seen", "last_seen"]
 _Row = tuple[int | None, Interval]  # when the next interval begins [µs]
@@ -188,7 +194,14 @@ def _read(file: pq.ParquetFile) -> History:
             record = text.encode()
             since, first, last = moments
             one = Interval(record, since, first, last, _split(lists))
-            history.intervals.setdefault(decode_named(record).instrument_id, []).append(one)
+            found = read_one(record)
+            if isinstance(found, Odd) or found.instrument_id is None:  # of an older version
+                odd = (
+                    found if isinstance(found, Odd) else Odd(found.instrument_name, "it has no id")
+                )
+                history.aside.append(Aside(next(iter(one.lists)), first, odd))
+                continue
+            history.intervals.setdefault(found.instrument_id, []).append(one)
     return history
 
 
@@ -223,7 +236,7 @@ def scan(lake: Lake) -> pl.LazyFrame:
     """
     (path,) = lake.files(PARTITION.dataset)  # an older lake has it elsewhere
     check_footer(path)
-    return pl.scan_parquet(path).drop("record", "lists")
+    return scan_files([path]).drop("record", "lists")
 
 
 def at(intervals: pl.LazyFrame, moment: pl.Expr) -> pl.LazyFrame:

@@ -131,6 +131,10 @@ def test_one_that_vanishes_in_mid_run_is_an_error_of_its_own(under):
         }
         assert done.returncode == 3
         assert {name for name, verdict in found.items() if verdict != "COMPLETE"} == {MET}
-        told = [line for line in done.stderr.splitlines() if MET in line and "13020" in line]
+        told = [
+            line
+            for line in done.stderr.splitlines()
+            if MET in line and "instrument not found" in line
+        ]
         assert len(told) == 1
     assert f"{MET} is in no list" in again.stderr

@@ -49,7 +49,9 @@ class Instruments(pa.DataFrameModel):
         nullable=True,
     )
     option_type: str = pa.Field(description="call or put", nullable=True)
-    state: str = pa.Field(description="As Deribit says it: open, closed, ...", nullable=True)
+    state: str = pa.Field(
+        description="As Deribit says it: open, locked, archivized, ...", nullable=True
+    )
     is_active: bool = pa.Field(description="Whether it can be traded", nullable=True)
     valid_from: Moment = pa.Field(description="From when the record held", metadata=UTC)
     valid_to: Moment = pa.Field(description="Until when, null for now", metadata=UTC, nullable=True)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.instruments import table
-from etl.instruments.history import History, ListAnswer, fold, vanished
+from etl.instruments.history import History, ListAnswer, fold, notes, vanished
+from etl.instruments.lists import ever_settled, staged_listing
 from etl.instruments.table import at, diff, to_frame
 from lake import raw
 from lake.paths import open_lake
+from tests.exchange.exponents import in_exponent_form
 from validators.contract import check
 from validators.schemas.instruments import Instruments
 
@@ -126,12 +129,12 @@ def test_what_comes_back_has_not_vanished():
 def test_an_expired_one_leaves_the_living_and_is_not_missed():
     soon = START_US // 1000 + 86_400_000 // 2
     living = record(1, "A", expiration_timestamp=soon)
-    dead = living | {"is_active": False, "state": "closed"}
+    dead = living | {"is_active": False, "state": "archivized"}
 
     folded = fold(History(), [answer(0, living), answer(1), answer(1, dead, expired=True)])
 
     assert vanished(folded) == []
-    assert [row["state"] for row in to_frame(folded).to_dicts()] == ["open", "closed"]
+    assert [row["state"] for row in to_frame(folded).to_dicts()] == ["open", "archivized"]
 
 
 def test_moments_and_differences_are_of_the_intervals():
@@ -223,6 +226,109 @@ def test_nothing_staged_is_an_empty_history(tmp_path):
     assert pl.read_parquet(lake.clean(table.PARTITION)).is_empty()
 
 
-def test_a_record_without_an_id_is_refused():
-    with pytest.raises(Exception, match="instrument_id"):
-        fold(History(), [answer(0, {"instrument_name": "A"})])
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        (record(None, "B"), "it has no instrument_id"),
+        (record("7", "B"), "instrument_id: Expected `int | null`, got `str`"),
+        (record(1.5, "B"), "instrument_id: Expected `int | null`, got `float`"),
+        (record(2, "B", creation_timestamp=None), "creation_timestamp: Expected `int`, got `null`"),
+        (record(2, "B", creation_timestamp="x"), "creation_timestamp: Expected `int`, got `str`"),
+        (record(2, "B", expiration_timestamp=-1), "expiration_timestamp: Expected `int` >= 0"),
+        (record(2, "B", tick_size=None), "tick_size: Expected `float`, got `null`"),
+        (record(2, "B", tick_size=0), "tick_size: Expected `float` > 0.0"),
+        (record(2, "B", strike="x"), "strike: Expected `float | null`, got `str`"),
+        (record(2, "B", is_active=1.5), "is_active: Expected `bool | null`, got `float`"),
+        (record(2, "B", expiration_timestamp=1), "it expires (1) before it is listed"),
+        (record(2, "B", x="a\0"), "a member has a NUL, which no database takes"),
+        (record(1, "B"), "instrument_id 1 comes twice"),
+    ],
+)  # fmt: skip
+def test_an_odd_record_is_set_aside_by_name_and_the_rest_is_folded(odd, why):
+    folded = fold(History(), [answer(0, record(1, "A"), odd, record(3, "C"))])
+
+    assert to_frame(folded)["instrument"].to_list() == ["A", "C"]
+    assert notes(folded) == [f"B in the list future any living is set aside: {why}"]
+
+
+@pytest.mark.parametrize("odd", [None, 5, "B", [], {}, {"instrument_name": 5}, record(2, "../B")])
+def test_what_is_no_record_at_all_is_set_aside(odd):
+    folded = fold(History(), [answer(0, record(1, "A"), odd)])
+
+    assert to_frame(folded)["instrument"].to_list() == ["A"]
+    assert len(notes(folded)) == 1
+
+
+floats = st.floats(allow_nan=False, allow_infinity=False)
+odd_records = st.one_of(
+    st.none(), st.integers(), st.text(), st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(sorted(record(9, "Z"))), st.none() | st.text() | floats
+                    | st.booleans() | st.lists(st.none()), max_size=10),
+    st.builds(lambda name, value: record(9, "Z") | {name: value},
+              st.sampled_from(["instrument_id", "instrument_name", "kind", "creation_timestamp",
+                               "tick_size"]),
+              st.none() | st.just("x/\0") | st.lists(st.none()) | st.booleans()),
+)  # fmt: skip
+
+
+@given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 5), odd_records), max_size=6))
+def test_odd_records_anywhere_take_no_other_with_them(sane, odd):
+    expected = [f"I{number}" for number in range(sane)]
+    records = [record(number, name) for number, name in enumerate(expected)]
+    for place, each in odd:
+        records.insert(place, each)
+    folded = fold(History(), [answer(0, *records)])
+
+    frame = to_frame(folded)
+    check(frame, Instruments)
+    assert [name for name in frame["instrument"] if name in expected] == expected
+    assert len(folded.aside) + len(folded.intervals) == len(records)
+
+
+def test_what_was_staged_with_odd_records_can_be_read_by_all_who_read_it(tmp_path):
+    lake = open_lake(tmp_path / "lake", create=True)
+    stage(lake, answer(0, None, record(1, "A"), record("x", "B"), record(3, "C", kind=None)))
+    stage(lake, answer(1, record(1, "A", tick_size="1"), expired=True))
+
+    table.refold(lake)
+    content = lake.clean(table.PARTITION).read_bytes()
+
+    assert [one.odd.name for one in table.refold(lake, whole=True).aside] == ["null", "B", "C", "A"]
+    assert lake.clean(table.PARTITION).read_bytes() == content
+    assert list(staged_listing(lake).instruments) == ["A"]
+    assert ever_settled(lake) == ["BTC", "SOL"]
+
+
+def test_what_the_list_has_and_cannot_be_used_has_not_vanished():
+    sane, odd = record(1, "A"), record(1, "A", tick_size=None)
+
+    assert vanished(fold(History(), [answer(0, sane), answer(1, odd)])) == []
+    assert vanished(fold(History(), [answer(0, sane), answer(1, odd), answer(2)])) == ["A"]
+
+
+def test_a_clock_that_goes_back_makes_no_interval_that_ends_before_it_begins():
+    answers = [answer(5, record(1, "A")), answer(2, record(1, "A", tick_size=1.0)),
+               answer(2, record(1, "A"))]  # fmt: skip
+    frame = to_frame(fold(History(), answers))
+
+    check(frame, Instruments)
+    assert (frame["valid_from"] < frame["valid_to"].fill_null(day(99))).all()
+
+
+def test_the_same_number_in_another_form_is_no_change():
+    said = json.dumps({"usOut": 0, "result": [record(1, "A")]}).encode()
+    written = replace(answer(1), body=in_exponent_form(said))
+
+    (row,) = rows(answer(0, record(1, "A")), written)
+    assert row["expiration_timestamp"] == record(1, "A")["expiration_timestamp"]
+
+
+def test_what_no_dataset_has_is_kept_and_told():
+    spot = record(1, "BTC_USDC", kind="spot", is_cbe_routed=True)
+    folded = fold(History(), [answer(0, spot, record(2, "X", kind="warrant", state="dozing"))])
+
+    assert to_frame(folded)["kind"].to_list() == ["spot", "warrant"]
+    assert notes(folded) == [
+        "1 is of a kind this version does not know: 'warrant'",
+        "1 is traded on Coinbase: Deribit has no trades and no candles of it",
+    ]
