@@ -41,8 +41,20 @@ class Settings(BaseSettings):
     connections: int = Field(16, ge=1, le=32, description="requests in flight; 32 per address")
     retry_attempts: int = Field(12, ge=1, description="tries of one request")
     retry_seconds: float = Field(300, ge=0, description="seconds all tries of a request may take")
+    patience_minutes: float = Field(
+        75, ge=0, description="minutes a run waits where the exchange is down or wants fewer calls"
+    )
+    probe_seconds: float = Field(
+        60, gt=0, description="seconds between two looks whether it is back"
+    )
+    answer_seconds: float = Field(
+        60, gt=0, description="seconds the whole of an answer may take, and 10 a megabyte"
+    )
+    answer_megabytes: float = Field(512, gt=0, description="size of an answer, unpacked")
     settle_minutes: float = Field(120, ge=0, description="how long a closed candle may be revised")
-    confirm_after: float = Field(600, ge=0, description="seconds between two looks at a hole")
+    confirm_after: float = Field(
+        600, ge=0, le=172_800, description="seconds between two looks at a hole"
+    )
 
     @classmethod
     def settings_customise_sources(

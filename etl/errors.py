@@ -2,10 +2,15 @@
 
 * EtlError
   x UsageError            a value the user gave cannot be used
+  x StdoutError           what is printed cannot be written
+    + StdoutClosedError   nobody reads it any more
   x DeribitError          the exchange answered, and refused
-    + RateLimitedError    code 10028: wait and try again
-    + TransientError      a refusal that passes by itself: maintenance, settlement, overload
-  x UnavailableError      no usable answer after every retry: timeouts, cut bodies, HTML
+    + RateLimitedError    code 10028 or HTTP 429, whatever its body: wait and try again
+    + TransientError      a refusal that passes by itself: settlement, overload
+  x UnavailableError      no usable answer after every retry: cut bodies, odd results
+    + MaintenanceError    the exchange is down and says so: HTTP 5xx or 405, code 11051
+    + NoExchangeError     nothing that speaks JSON-RPC answers: no connection, a web page
+      - UnknownHostError  nothing has that name
   x LocalServerError      the server of `db up` cannot be had, started or stopped
   x DatabaseError         the database refused, or is not what is needed
     + UnreachableError    no server answers, or the connection was lost
@@ -18,6 +23,8 @@
   x ExactError            a table is not exactly what the database expects
 """
 
+INVALID_PARAMS, NOT_FOUND = -32602, 13020
+
 
 class EtlError(Exception):
     """Base of the errors a run reports to its user without a traceback."""
@@ -27,13 +34,30 @@ class UsageError(EtlError):
     """A value the user gave cannot be used."""
 
 
-class DeribitError(EtlError):
-    """The exchange answered a request with a JSON-RPC error."""
+class StdoutError(EtlError):
+    """What is printed cannot be written to stdout."""
 
-    def __init__(self, method: str, code: int, message: str) -> None:
-        super().__init__(f"{method} was refused: {message} (code {code})")
+
+class StdoutClosedError(StdoutError):
+    """Nobody reads stdout any more."""
+
+
+class DeribitError(EtlError):
+    """The exchange answered a request with a JSON-RPC error, and mostly with a reason."""
+
+    def __init__(self, method: str, code: int, message: str, reason: str = "") -> None:
+        because = f": {reason}" if reason else ""
+        super().__init__(f"{method} was refused: {message} (code {code}){because}")
         self.method = method
         self.code = code
+        self.reason = reason
+
+    @property
+    def is_unknown_instrument(self) -> bool:
+        """Whether the exchange knows no instrument of that name."""
+        if self.code == INVALID_PARAMS:
+            return "instrument" in self.reason and "not found" in self.reason
+        return self.code == NOT_FOUND
 
 
 class RateLimitedError(DeribitError):
@@ -46,6 +70,18 @@ class TransientError(DeribitError):
 
 class UnavailableError(EtlError):
     """The exchange did not give a usable answer."""
+
+
+class MaintenanceError(UnavailableError):
+    """The exchange is down, and will be back."""
+
+
+class NoExchangeError(UnavailableError):
+    """Nothing that speaks JSON-RPC answers: the exchange cannot be reached, or this is not it."""
+
+
+class UnknownHostError(NoExchangeError):
+    """No host has that name, or no names can be looked up."""
 
 
 class LoadError(EtlError):

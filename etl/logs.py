@@ -39,7 +39,8 @@ def logging_to(
         Least level that is written to the file.
     console : bool, optional
         Whether lines from INFO on also go to stderr; by default where stderr is no terminal, for
-        on a terminal the progress bars say it.
+        on a terminal the progress bars say it. Notices (records whose `is_notice` is true) go there
+        in any case.
 
     Yields
     ------
@@ -49,8 +50,8 @@ def logging_to(
     path = log_dir / "app.log"
     log_dir.mkdir(parents=True, exist_ok=True)
     handlers = [_file(path)]
-    if console if console is not None else not sys.stderr.isatty():
-        handlers.append(_console())
+    is_told = console if console is not None else not sys.stderr.isatty()
+    handlers.append(_console() if is_told else _Notices())
     with _queued(handlers, level=level):
         yield path
 
@@ -97,6 +98,18 @@ def _console() -> logging.Handler:
     handler.setLevel(logging.INFO)
     handler.setFormatter(_UtcFormatter(FORMAT))
     return handler
+
+
+class _Notices(logging.Handler):
+    """Writes notices to stderr, above the progress bars, which stand for it by then."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let notices through."""
+        return getattr(record, "is_notice", False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one."""
+        sys.stderr.write(f"{self.format(record)}\n")
 
 
 class _UtcFormatter(logging.Formatter):

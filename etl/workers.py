@@ -94,9 +94,13 @@ def done(pool: Executor, calls: Sequence[Callable[[], T]]) -> Iterator[T]:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, and end with it: a killed one cannot say that it is gone."""
+    """Leave Ctrl-C and a closed terminal to the parent, and end with it.
+
+    A killed one cannot say that it is gone.
+    """
     gc.freeze()  # what a collection visits it writes to, and what was shared is copied
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()

@@ -2,74 +2,49 @@
 
 import asyncio
 import logging
+import os
+import random
 import secrets
+import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-import stamina
-import stamina.instrumentation
 
 from etl.config import Settings
+from etl.deribit.answer import judge_received
+from etl.deribit.download import Bounds, download
+from etl.deribit.gate import IN_A_ROW, Gate, Patience, asked_pause
 from etl.deribit.rate_limit import CreditBucket, shared_bucket_path
-from etl.errors import DeribitError, EtlError, RateLimitedError, TransientError, UnavailableError
+from etl.deribit.request import Request
+from etl.deribit.surroundings import certificates, proxy_of, way_to
+from etl.errors import (
+    DeribitError,
+    EtlError,
+    MaintenanceError,
+    NoExchangeError,
+    RateLimitedError,
+    TransientError,
+    UnavailableError,
+    UnknownHostError,
+)
+from etl.when import format_moment
 from lake.raw import Attempt
-from lake.span import Span
 
 if TYPE_CHECKING:
     import httpx
 
 logger = logging.getLogger(__name__)
 
-TOO_MANY_REQUESTS = 10028
-TRANSIENT = {
-    10001, 10019, 10040, 10041, 10047, 10066, 11051, 11056, 11094,
-    13025, 13028, 13503, 13888,
-}  # fmt: skip
-OK = "ok"
 LISTS_AT_ONCE, LISTS_A_SECOND = 50, 1  # get_instruments has a limit of its own
+CLOCKS_APART_MS = 5 * 60_000  # by how much answers of one run may differ
 CAPACITY_USED = 0.9
 RATE_USED = 0.99
-
-
-class RpcError(msgspec.Struct):
-    """The ``error`` member of an envelope."""
-
-    code: int
-    message: str = ""
-
-
-class Envelope(msgspec.Struct, rename={"us_in": "usIn", "us_out": "usOut"}):
-    """What every answer is wrapped in; the result stays bytes until its shape is known."""
-
-    result: msgspec.Raw = msgspec.Raw()
-    error: RpcError | None = None
-    us_in: int | None = None
-    us_out: int | None = None
-
-
-def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
-    logger.warning("%s; trying again in %.1f s", details.caused_by, details.wait_for)
-
-
-stamina.instrumentation.set_on_retry_hooks([_log_retry])  # its own line does not say the cause
-_decode_envelope = msgspec.json.Decoder(Envelope).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call: what to ask, the interval it covers, where to stage it, how to judge it."""
-
-    method: str
-    params: dict[str, Any]
-    window: Span
-    folder: Path
-    check: Callable[[msgspec.Raw], object]  # raises msgspec.ValidationError on a wrong shape
-    on_history: bool = False  # asked of the history host
+FIRST_PAUSE_S, LONGEST_PAUSE_S, SPREAD_S = 0.2, 20.0, 0.3  # between two tries of one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +55,7 @@ class Retry:
     seconds: float
 
 
-FIRST_TRY = Retry(attempts=4, seconds=20)  # whether the exchange is there at all is soon known
+FIRST_TRY = Retry(attempts=6, seconds=20)  # whether the exchange is there at all is soon known
 
 
 class DeribitClient:
@@ -97,9 +72,26 @@ class DeribitClient:
         retry: Retry,
         stage: Callable[[Attempt, Path], object],
         history_url: str = "",
+        patience: Patience = Patience(),  # noqa: B008  (it is frozen)
+        bounds: Bounds = Bounds(),  # noqa: B008
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._http = http
-        self._history_url = history_url
+        self._base_url = str(http.base_url).rstrip("/")
+        self._history_url = history_url or self._base_url
+        self._patience = patience
+        self._bounds = bounds
+        self._clock = clock
+        self._sleep = sleep
+        hosts = (self._base_url, self._history_url)
+        self._gates = {
+            _netloc(url): Gate(_origin(url), patience, clock=clock, sleep=sleep) for url in hosts
+        }
+        self._heard_at: tuple[int, float, float] | None = (
+            None  # its clock [ms], ours, the wall's [s]
+        )
+        self._has_heard = False  # whether anything of the exchange ever answered
         self._bucket = bucket
         self._listing = listing
         self._cost = cost
@@ -111,6 +103,9 @@ class DeribitClient:
     async def call(self, request: Request, *, retry: Retry | None = None) -> Attempt:
         """Return the attempt that succeeded.
 
+        A fault of the answer alone is tried again as `retry` says. Where the host is away or wants
+        fewer requests, all requests wait at its gate, for as long as there is patience.
+
         Raises
         ------
         DeribitError
@@ -118,40 +113,92 @@ class DeribitClient:
         UnavailableError
             If no usable answer came after every retry.
         """
-        retry = retry or self._retry
-        trials = stamina.retry_context(
-            on=_is_transient,
-            attempts=retry.attempts,
-            timeout=retry.seconds,
-            wait_initial=0.2,
-            wait_max=20.0,
-            wait_jitter=0.3,
-        )
-        async for trial in trials:
-            with trial:
-                return await self._attempt(request)
-        message = f"{request.method} was not tried: retry_attempts is 0"
-        raise UnavailableError(message)
+        retry, gate = retry or self._retry, self._gate(request)
+        tries, since = 0, 0.0
+        while True:
+            attempt, error = await self._attempt(request, gate)
+            if error is None:
+                return attempt
+            if not isinstance(error, RateLimitedError | TransientError | UnavailableError):
+                raise error
+            if not gate.is_open:
+                tries = 0
+                continue
+            now = self._clock()
+            since = since if tries else now
+            tries += 1
+            pause = _pause(tries)
+            bound = self._bound(retry, error)
+            is_late = now + pause - since > bound.seconds
+            if self._is_waited_for(gate, error):  # its gate closes before long, or it is alone
+                is_last = tries >= max(bound.attempts, IN_A_ROW + 1)
+            else:
+                is_last = tries >= bound.attempts or is_late
+            if is_last:
+                raise error
+            logger.warning("%s; trying again in %.1f s", error, pause)
+            await self._sleep(pause)
 
-    async def _attempt(self, request: Request) -> Attempt:
+    def _bound(self, retry: Retry, error: EtlError) -> Retry:
+        """Return how long a request is tried: not long where there may be no exchange at all."""
+        is_stranger = isinstance(error, NoExchangeError) and not self._has_heard
+        return min(retry, FIRST_TRY, key=lambda one: one.attempts) if is_stranger else retry
+
+    async def _attempt(self, request: Request, gate: Gate) -> tuple[Attempt, EtlError | None]:
         async with self._slots:  # held until the answer is staged: a kill loses no more than these
-            if request.method == "public/get_instruments":
-                await self._listing.acquire(1)
-            await self._bucket.acquire(self._cost)
-            self.sent += 1
-            attempt, error = await self._ask(request)
-            await asyncio.to_thread(self._stage, attempt, request.folder)
+            while not gate.is_open:
+                async with gate.turn:
+                    if not gate.is_open:
+                        await gate.pause()
+                        return await self._asked(request, gate, is_look=True)
+            return await self._asked(request, gate)
+
+    async def _asked(
+        self, request: Request, gate: Gate, *, is_look: bool = False
+    ) -> tuple[Attempt, EtlError | None]:
+        """Ask once, tell the gate, and stage what came."""
+        if request.method == "public/get_instruments":
+            await self._listing.acquire(1)
+        await self._bucket.acquire(self._cost)
+        self.sent += 1
+        attempt, error, asked_s = await self._ask(request)
         if isinstance(error, RateLimitedError):
             self._bucket.drain()
-        if error is not None:
-            raise error
-        return attempt
+        if error is not None and self._is_waited_for(gate, error):
+            gate.failed(error, asked_s, is_look=is_look)
+        elif not isinstance(error, NoExchangeError):
+            gate.answered(is_look=is_look)
+            self._has_heard |= error is None or isinstance(error, DeribitError)
+        await asyncio.to_thread(self._stage, attempt, request.folder)
+        return attempt, error
 
-    async def _ask(self, request: Request) -> tuple[Attempt, EtlError | None]:
+    def _gate(self, request: Request) -> Gate:
+        """Return the gate of a request's host; the exchange's and its history's may be one."""
+        return self._gates[_netloc(self._host(request))]
+
+    def _host(self, request: Request) -> str:
+        return self._history_url if request.on_history else self._base_url
+
+    def _is_waited_for(self, gate: Gate, error: EtlError) -> bool:
+        """Tell whether an error is of a host that comes back, rather than of one that is none.
+
+        What nothing of the exchange answers is waited for once the run has heard it: before that
+        it is a mistyped host, and so is a name nobody has.
+        """
+        if not self._patience.seconds:
+            return False
+        if isinstance(error, UnknownHostError):
+            return gate.has_answered or not gate.is_open
+        if isinstance(error, NoExchangeError):
+            return self._has_heard or not gate.is_open
+        return isinstance(error, RateLimitedError | MaintenanceError)
+
+    async def _ask(self, request: Request) -> tuple[Attempt, EtlError | None, float | None]:
+        """Return the attempt, what it amounts to, and for how long it asks to wait [s]."""
         import httpx  # noqa: PLC0415  (0.2 s that only who asks should pay)
 
         now = time.time_ns() // 1000
-        host = self._history_url if request.on_history else str(self._http.base_url).rstrip("/")
+        host = self._host(request)
         blank = Attempt(
             attempt_id=f"{now}-{secrets.token_hex(4)}",
             fetched_at=now,
@@ -163,69 +210,74 @@ class DeribitClient:
         )
         try:
             url = f"{host}/api/v2/{request.method}"
-            response = await self._http.get(url, params=request.params)
+            received = await download(self._http, url, request.params, self._bounds)
         except httpx.HTTPError as error:
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
             failed = msgspec.structs.replace(blank, outcome=reason)
-            return failed, UnavailableError(f"{host} did not answer {request.method}: {reason}")
-        return judge(request, blank, response.status_code, response.content)
+            kind = UnknownHostError if _is_unknown_name(error) else NoExchangeError
+            way = way_to(host, reason, os.environ)
+            message = f"{host} did not answer {request.method}{way}: {reason}"
+            return failed, kind(message), None
+        attempt, fault = judge_received(request, blank, received)
+        if fault is None and (words := self._against_clock(attempt.us_out)):
+            fault = UnavailableError(f"{request.method}: {words}")
+            attempt = msgspec.structs.replace(attempt, outcome=str(fault))
+        return attempt, fault, asked_pause(received.headers, time.time())
+
+    def take_clock(self, us_out: int) -> None:
+        """Take a moment of the exchange's clock [µs] as that of now: other answers must fit it."""
+        self._heard_at = us_out // 1000, self._clock(), time.time()
+
+    def _against_clock(self, us_out: int | None) -> str:
+        """Return what speaks against the clock of an answer; it may stand still, as in a replay."""
+        if self._heard_at is None or us_out is None:
+            return ""
+        then_ms, at, wall = self._heard_at
+        elapsed = max(
+            self._clock() - at, time.time() - wall
+        )  # one stands still in a machine's sleep
+        latest_ms = then_ms + elapsed * 1000 + CLOCKS_APART_MS
+        if then_ms - CLOCKS_APART_MS <= us_out / 1000 <= latest_ms:
+            return ""
+        says, said = format_moment(us_out // 1000), format_moment(then_ms)
+        return f"an answer says it is {says}, the list of instruments said {said}: not believed"
 
 
-def judge(
-    request: Request, blank: Attempt, status: int, body: bytes
-) -> tuple[Attempt, EtlError | None]:
-    """Return the attempt with its outcome, and the error it amounts to, if any."""
-    envelope, error = _read(request, status, body)
-    attempt = msgspec.structs.replace(
-        blank,
-        outcome=OK if error is None else str(error),
-        http_status=status,
-        us_in=envelope.us_in,
-        us_out=envelope.us_out,
-        body=body,
-    )
-    return attempt, error
+def _pause(tries: int) -> float:
+    """Return how long to wait after so many tries of one request [s], spread over many."""
+    usual = min(FIRST_PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S)
+    return float(usual + random.uniform(0, SPREAD_S))  # noqa: S311  (no secret)
 
 
-def _read(request: Request, status: int, body: bytes) -> tuple[Envelope, EtlError | None]:
-    try:
-        envelope = _decode_envelope(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        start = body[:60].decode(errors="replace").strip()
-        message = f"{request.method}: HTTP {status} with no JSON-RPC envelope: {start!r}"
-        return Envelope(), UnavailableError(message)
-    if envelope.error is not None:
-        return envelope, _refusal(request.method, envelope.error)
-    try:
-        request.check(envelope.result)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        message = f"{request.method}: HTTP {status} with an unexpected result: {error}"
-        return envelope, UnavailableError(message)
-    return envelope, None
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
-def _refusal(method: str, error: RpcError) -> DeribitError:
-    if error.code == TOO_MANY_REQUESTS:
-        return RateLimitedError(method, error.code, error.message)
-    kind = TransientError if error.code in TRANSIENT else DeribitError
-    return kind(method, error.code, error.message)
+def _netloc(url: str) -> str:
+    return _origin(url).partition("://")[2]
 
 
-def _is_transient(error: Exception) -> bool:
-    return isinstance(error, RateLimitedError | TransientError | UnavailableError)
+def _is_unknown_name(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, socket.gaierror):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @asynccontextmanager
 async def open_client(
-    settings: Settings, stage: Callable[[Attempt, Path], object]
+    settings: Settings, stage: Callable[[Attempt, Path], object], *, is_patient: bool = True
 ) -> AsyncIterator[DeribitClient]:
     """Open the one connection pool of a run, under the credits all processes here share.
 
     The headroom is kept in the size of the bucket more than in its rate: requests may arrive
     bunched, but no clock runs one percent fast.
-    """
-    import httpx  # noqa: PLC0415
 
+    Raises
+    ------
+    UsageError
+        If the environment names a proxy or certificates that cannot be used.
+    """
     netloc = str(settings.host).split("://", 1)[1].rstrip("/")
     bucket = CreditBucket(
         shared_bucket_path(netloc, "credits"),
@@ -237,15 +289,8 @@ async def open_client(
         capacity=LISTS_AT_ONCE * CAPACITY_USED,
         refill=LISTS_A_SECOND * RATE_USED,
     )
-    limits = httpx.Limits(
-        max_connections=settings.connections, max_keepalive_connections=settings.connections
-    )
-    async with httpx.AsyncClient(
-        base_url=settings.base_url,
-        limits=limits,
-        timeout=httpx.Timeout(30.0, connect=10.0),
-        headers={"User-Agent": "deribit-lake"},
-    ) as http:
+    seconds = settings.patience_minutes * 60 if is_patient else 0.0
+    async with _connections(settings) as http:
         yield DeribitClient(
             http,
             bucket=bucket,
@@ -255,4 +300,29 @@ async def open_client(
             retry=Retry(settings.retry_attempts, settings.retry_seconds),
             stage=stage,
             history_url=settings.history_url,
+            patience=Patience(seconds, settings.probe_seconds),
+            bounds=Bounds(settings.answer_seconds, round(settings.answer_megabytes * 1e6)),
         )
+
+
+def _connections(settings: Settings) -> "httpx.AsyncClient":
+    """Return the connections to the exchange, through the proxies the environment names."""
+    import httpx  # noqa: PLC0415
+
+    size = settings.connections
+    limits = httpx.Limits(max_connections=size, max_keepalive_connections=size)
+    trusted = certificates(os.environ)
+    mounts = {
+        _origin(url): httpx.AsyncHTTPTransport(verify=trusted, limits=limits, proxy=proxy.read())
+        for url in (settings.base_url, settings.history_url)
+        if (proxy := proxy_of(url, os.environ))
+    }
+    return httpx.AsyncClient(
+        base_url=settings.base_url,
+        limits=limits,
+        timeout=httpx.Timeout(30.0, connect=10.0),
+        headers={"User-Agent": "deribit-lake"},
+        verify=trusted,
+        mounts=mounts,
+        trust_env=False,  # httpx stumbles over networks and addresses in NO_PROXY
+    )

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from etl.config import Settings
-from etl.deribit.client import FIRST_TRY, DeribitClient, Request, open_client
+from etl.deribit.client import FIRST_TRY, DeribitClient, open_client
+from etl.deribit.numbers import decoder
+from etl.deribit.request import Request
 from lake.raw import Attempt
 from lake.span import Span
 
@@ -34,7 +36,7 @@ async def ping(settings: Settings) -> dict[str, Any]:
     DeribitError, UnavailableError
         If it refuses or does not answer.
     """
-    async with open_client(settings, stage=_discard) as client:
+    async with open_client(settings, stage=_discard, is_patient=False) as client:
         version = await _call(client, "public/test", _Test)
         before, started = time.time(), time.perf_counter()
         told = await _call(client, "public/get_time", _Time)
@@ -49,11 +51,13 @@ async def ping(settings: Settings) -> dict[str, Any]:
 
 
 async def _call(client: DeribitClient, method: str, shape: type[T]) -> T:
+    decode = decoder(shape)
+
     def check(result: msgspec.Raw) -> None:
-        msgspec.json.decode(b'{"result":' + bytes(result) + b"}", type=shape)
+        decode(b'{"result":' + bytes(result) + b"}")
 
     attempt = await client.call(Request(method, {}, Span(0, 0), Path(), check), retry=FIRST_TRY)
-    return msgspec.json.decode(attempt.body or b"", type=shape)
+    return decode(attempt.body or b"")
 
 
 def _discard(attempt: Attempt, folder: Path) -> None:

@@ -10,6 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
+FROM_A_TERMINAL = ("env", "--default-signal=INT,HUP")
+"""Before a command: it hears what nohup or a script's background would have it ignore."""
+
+
 @dataclass(frozen=True)
 class Product:
     """`deribit-lake` with its lake and its exchange."""

@@ -92,6 +92,15 @@ def test_the_console_is_left_to_the_progress_bars_of_a_terminal(
     assert bool(capsys.readouterr().err) is not is_terminal
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_notice_is_said_on_a_terminal_too_and_once(is_terminal, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    with logging_to(tmp_path):
+        logging.getLogger("etl.test").warning("away", extra={"is_notice": True})
+
+    assert capsys.readouterr().err.count("away") == 1
+
+
 def test_nothing_is_left_behind(tmp_path):
     root = logging.getLogger()
     before = (list(root.handlers), root.level)

@@ -15,7 +15,7 @@ from lake.lock import locked
 from lake.partition import Partition
 from lake.paths import open_lake
 from lake.span import Span
-from tests.acceptance.command import Product
+from tests.acceptance.command import FROM_A_TERMINAL, Product
 from tests.etl.staged import BTC, HOUR, MINUTES, RULES, START, attempt, chart, minutes
 
 PARTITIONS = [Partition(MINUTES.name, name, "2024") for name in (BTC, "ETH-PERPETUAL")]
@@ -52,6 +52,15 @@ def workers_of(pid):
     return [one for child in children(pid) for one in children(child)]
 
 
+def has_lock_open(pid):
+    try:
+        return any(
+            str(path.readlink()).endswith(".lock") for path in Path(f"/proc/{pid}/fd").iterdir()
+        )
+    except OSError:
+        return False
+
+
 def lives(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -76,7 +85,7 @@ def waiting(tmp_path):
     with (
         locked(lake, PARTITIONS),
         subprocess.Popen(
-            command,
+            [*FROM_A_TERMINAL, *command],
             env=product.environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
             cwd=tmp_path,
             stderr=subprocess.PIPE,
@@ -85,7 +94,7 @@ def waiting(tmp_path):
         ) as process,
     ):
         try:
-            assert until(lambda: len(workers_of(process.pid)) == 2)
+            assert until(lambda: sum(map(has_lock_open, workers_of(process.pid))) == 2)
             yield process, [*children(process.pid), *workers_of(process.pid)]
         finally:
             process.kill()
@@ -124,6 +133,18 @@ def test_ctrl_c_ends_the_workers_even_where_they_wait_for_a_lock(waiting):
     _, said = process.communicate(timeout=WAIT_S)
 
     assert process.returncode == 130
+    assert "Traceback" not in said
+    assert until(lambda: not any(map(lives, below)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_parent_that_is_told_to_end_ends_its_workers(waiting, number):
+    process, below = waiting
+    os.kill(process.pid, number)
+
+    _, said = process.communicate(timeout=WAIT_S)
+
+    assert process.returncode == 128 + number
     assert "Traceback" not in said
     assert until(lambda: not any(map(lives, below)))
 
