@@ -33,6 +33,14 @@ Held = Mapping[Partition, Record]
 """What the ledger says of some partitions."""
 
 
+def _is_all(_params: dict[str, Any], _body: bytes, _window: Span) -> None:
+    """Ask for no further page: a window is one."""
+
+
+def _one_page(_window: Span, _now_ms: int) -> int:
+    return 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """One dataset, from the method that serves it to the contract it keeps.
@@ -43,6 +51,11 @@ class Fetched:
         What its parts are: instruments of some kind, or indices.
     params
         From part, window and the exchange's clock to the parameters of a request.
+    onward
+        From the parameters, the answer and the window to the parameters of the window's next page;
+        None after its last.
+    most_pages
+        From window and the exchange's clock to how many pages a window may take.
     check
         Raises msgspec.ValidationError where a result is not of the expected shape.
     select
@@ -66,6 +79,8 @@ class Fetched:
     decode: Callable[[bytes], pl.DataFrame]
     transform: Callable[[pl.LazyFrame, str], pl.LazyFrame]
     empty_body: bytes
+    onward: Callable[[dict[str, Any], bytes, Span], dict[str, Any] | None] = _is_all
+    most_pages: Callable[[Span, int], int] = _one_page
     aliases: tuple[str, ...] = ()
     period: PeriodKind = "year"
     subject_part: Callable[[str], str] | None = None

@@ -9,7 +9,7 @@ from etl.backfill import fetch
 from etl.backfill.fetch import Report
 from etl.backfill.replay import Rebuilt
 from etl.backfill.replay import replay as replay_staged
-from etl.backfill.run import rules_of
+from etl.backfill.run import IN_TIME, Again, rules_of
 from etl.backfill.wish import Wish
 from etl.catalog import computed
 from etl.compute.run import Ask, ComputeReport, compute, held_of
@@ -58,11 +58,16 @@ def fill(
 
 
 def heal(
-    settings: Settings, datasets: Sequence[Fetched], progress: Progress, *, wait: bool = False
+    settings: Settings,
+    datasets: Sequence[Fetched],
+    progress: Progress,
+    *,
+    wait: bool = False,
+    again: Again = IN_TIME,
 ) -> tuple[Lake, Report]:
-    """Ask again for what is missing, and compute what follows of it."""
+    """Ask again for what is missing, sooner where `again` says so; compute what follows of it."""
     lake = open_to_write(settings, progress)
-    report = asyncio.run(fetch.heal(settings, lake, datasets, progress, wait=wait))
+    report = asyncio.run(fetch.heal(settings, lake, datasets, progress, wait=wait, again=again))
     derive(lake, [one.name for one in datasets], progress, wait=wait)
     return lake, report
 

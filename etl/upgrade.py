@@ -2,7 +2,8 @@
 
 Format 1 kept no ledger line of what is computed, and index prices among what is made from raw.
 Files are moved, and what has no line is computed anew, which leaves a file as it is whose content
-comes out the same. The number of the format is written last: killed at any moment, the next
+comes out the same. Format 2 knew fewer reasons why rows are missing; nothing has to be done. The
+number of the format is written last: killed at any moment, the next
 command begins again where this one ended.
 """
 
@@ -21,6 +22,8 @@ from lake.span import is_period
 
 logger = logging.getLogger(__name__)
 
+LINES_SINCE = 2  # format from which on what is computed has ledger lines
+
 
 def bring_up(lake: Lake, progress: Progress) -> str | None:
     """Bring a lake to this version's format; return what was done in one line, None for nothing.
@@ -36,7 +39,11 @@ def bring_up(lake: Lake, progress: Progress) -> str | None:
         before = format_of(lake)
         if before == FORMAT:
             return None
-        lines = _bring_instruments(lake) + sum(_bring(lake, one, progress) for one in computed())
+        lines = 0
+        if before < LINES_SINCE:
+            lines = _bring_instruments(lake) + sum(
+                _bring(lake, one, progress) for one in computed()
+            )
         write_format(lake)
     words = f"{lake.root} is of format {FORMAT} now (it was {before}): {lines} ledger lines are new"
     logger.warning(words)

@@ -23,8 +23,9 @@ Reason = Literal[
     "after_expiry",  # it no longer exists
     "in_progress",  # not closed yet, or closed a moment ago
     "outage",  # inside a documented outage, and the exchange twice sent nothing
-    "absent",  # the exchange sent nothing, twice and apart in time; no outage is documented
-    "quarantined",  # rows came and failed their contract
+    "absent",  # the exchange twice sent the neighbours and not these; no outage is documented
+    "quarantined",  # rows came and failed their contract, or contradict each other
+    "doubted",  # rows came in answers that are not believed; to be asked again
     "unexplained",  # the exchange sent the neighbours and not these; to be asked again
     "truncated",  # a page came short at one end; to be asked again
     "no_answer",  # asked, and no usable answer came
@@ -44,13 +45,16 @@ class Reading(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Rows the grid owes and the lake does not hold, and why."""
+    """Rows the grid owes and the lake does not hold, and why.
+
+    One that is settled may still be looked at again, so that no incident settles it for good.
+    """
 
     start_ms: int
     end_ms: int
     reason: Reason
     seen: int = 0  # answers that show the hole between rows they did send
-    retry_at_ms: int | None = None  # when asking again can settle it; None: at once
+    retry_at_ms: int | None = None  # when to ask again; None: at once, or never if settled
     source: str | None = None  # of a documented outage
     rows: int = 0  # how many are missing, where no grid says it
 
@@ -85,7 +89,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     last_ms: int | None = None
     checksum: str | None = None
     quarantined: int = 0
+    left_out: int = 0  # rows that came and were not asked for
+    doubted: int = 0  # answers that are not believed
     attempts: int = 0
+    judged: int = 0  # by which rules the gaps were
     gaps: tuple[Gap, ...] = ()
     provisional: tuple[Reading, ...] = ()  # read so soon after their close that they may move
     segments: tuple[str, ...] = ()  # the raw files all this was derived from

@@ -12,11 +12,12 @@ from lake.write import publish_table, remove_leftovers
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a partition amounts to, however it was made."""
+    """What a partition amounts to, however it was made, and what the user should know of it."""
 
     record: Record
     rows: pa.Table
     rejected: pa.Table
+    notes: tuple[str, ...] = ()
 
 
 def publish(lake: Lake, partition: Partition, content: Content, *, anew: bool = False) -> None:

@@ -8,32 +8,34 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from etl.backfill.fold import fold
-from etl.backfill.run import Run, rows_of, rules_of
+from etl.backfill.fold import fold, is_folded
+from etl.backfill.run import IN_TIME, Again, Run, rows_of, rules_of
 from etl.backfill.wish import Job, Wish, jobs_of
 from etl.config import Settings
 from etl.dataset import Fetched
-from etl.deribit.client import Request, open_client
-from etl.errors import DeribitError, UnavailableError
+from etl.deribit.client import open_client
+from etl.deribit.request import ON_HISTORY, Request
+from etl.errors import DeribitError, RateLimitedError, TransientError, UnavailableError
 from etl.instruments.lists import fetch_listing
-from etl.instruments.names import parse_name
+from etl.instruments.selection import Choice
 from etl.progress import Progress
 from lake import raw
 from lake.errors import DiskFullError
 from lake.ledger import Record, read_record, records, write_record
 from lake.lock import locked
+from lake.partition import Partition
 from lake.paths import Lake
-from lake.publish import Content, publish, tidy
+from lake.publish import Content, publish, tidy, withdraw
 from lake.span import Span
 from lake.write import free_bytes, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
 TURNS = 6  # rounds of asking, folding and asking again for what came short, in one run
-EXPIRING = {"future", "option"}  # kinds of instruments that expire
 MERGE_EVERY = 32  # pages staged: while the next arrive there is time
 BYTES_PER_ROW = 36  # raw and clean together: 13.7 + 15.0 measured, and a margin
 
@@ -53,13 +55,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run did."""
+    """What a run did; of what is `refused` nothing is held, and no line tells of it."""
 
     partitions: int
     requests: int
     seconds: float
     notes: list[str]
     errors: list[str]
+    refused: list[Partition]
 
 
 async def backfill(
@@ -76,7 +79,7 @@ async def backfill(
     DiskFullError
         If the disk is full, or would be.
     """
-    async with _run(settings, lake, progress, expired_of=wish.choice.currencies) as run:
+    async with _run(settings, lake, progress, choice=wish.choice) as run:
         return await _complete_all(run, jobs_of(wish, run.listing, run.notes.append), wait=wait)
 
 
@@ -87,12 +90,17 @@ async def heal(
     progress: Progress,
     *,
     wait: bool = False,
+    again: Again = IN_TIME,
 ) -> Report:
-    """Ask again for what the ledger holds unsettled, and for rows that may have been revised."""
+    """Ask again for what the ledger holds unsettled, and for rows that may have been revised.
+
+    What waits for a later look is looked at now, and what is settled once more, where `again`
+    says so.
+    """
     held = [(each, *one) for each in datasets for one in records(lake, each.name)]
-    expiring = (one for each, one, _ in held if each.is_of_instruments and each.kind in EXPIRING)
-    expired_of = sorted({parse_name(one.part).settles_in for one in expiring})
-    async with _run(settings, lake, progress, expired_of=expired_of) as run:
+    names = sorted({one.part for each, one, _ in held if each.is_of_instruments})
+    async with _run(settings, lake, progress, choice=Choice(names)) as run:
+        run.again = again
         jobs = []
         for dataset, partition, record in held:
             instrument = dataset.find(run.listing, partition.part)
@@ -105,12 +113,15 @@ async def heal(
 
 async def estimate(settings: Settings, lake: Lake, wish: Wish, progress: Progress) -> Estimate:
     """Return what `backfill` would cost now; it asks for the instruments and writes nothing."""
-    currencies = wish.choice.currencies
-    async with _run(settings, lake, progress, dry=True, expired_of=currencies) as run:
+    async with _run(settings, lake, progress, dry=True, choice=wish.choice) as run:
         jobs = jobs_of(wish, run.listing, run.notes.append)
         held = [(job, _current(run, job)) for job in jobs]
         asks = [(job, run.due(job, record)) for job, record in held]
-        requests = sum(len(windows) for _, windows in asks)
+        requests = sum(
+            job.dataset.most_pages(window, run.listing.now_ms)
+            for job, windows in asks
+            for window in windows
+        )
         rows = sum(rows_of(job, windows) for job, windows in asks)
         burst = settings.credit_capacity
         return Estimate(
@@ -130,8 +141,8 @@ async def _run(
     lake: Lake,
     progress: Progress,
     *,
+    choice: Choice,
     dry: bool = False,
-    expired_of: Sequence[str] = (),
 ) -> AsyncIterator[Run]:
     rules = rules_of(settings)
 
@@ -140,9 +151,10 @@ async def _run(
             raw.stage([attempt], folder)
 
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "stage"))
-    async with open_client(settings, stage) as client:
-        listing = await fetch_listing(client, lake, expired_of)
-        yield Run(lake, client, listing, rules, progress)
+    async with open_client(settings, stage, is_patient=not dry) as client:
+        names = (*choice.names, *choice.indices)
+        listing = await fetch_listing(client, lake, choice.currencies, names)
+        yield Run(lake, client, listing, rules, progress, notes=listing.notes())
 
 
 async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
@@ -155,10 +167,28 @@ async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
                     tasks.create_task(_complete(run, job, record))
         except BaseExceptionGroup as group:
             raise _first(group) from group
+        else:
+            refused = _forget_refused(run, jobs)
         finally:  # a fold under way may still publish: it ends before the locks are given up
             run.workshop.shutdown(cancel_futures=True)
     seconds = time.monotonic() - started
-    return Report(len(jobs), run.client.sent, seconds, run.notes, sorted(set(run.errors)))
+    errors = sorted(set(run.errors))
+    return Report(len(jobs), run.client.sent, seconds, run.notes, errors, refused)
+
+
+def _forget_refused(run: Run, jobs: Sequence[Job]) -> list[Partition]:
+    """Withdraw the lines of parts the exchange refuses and never sent a row of; return whose."""
+    refused = [job.partition for job in jobs if run.is_refused(job)]
+    lines = [
+        (one, record)
+        for name in {one.dataset for one in refused}
+        for one, record in records(run.lake, name)
+    ]
+    filled = {(one.dataset, one.part) for one, record in lines if record.rows}
+    unheard = [one for one in refused if (one.dataset, one.part) not in filled]
+    for partition in unheard:
+        withdraw(run.lake, partition)
+    return unheard
 
 
 def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
@@ -168,8 +198,11 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
         remove_leftovers(run.folder(job))
         tidy(run.lake, job.partition)
         before = read_record(run.lake, job.partition) or Record()
-        if before.segments != raw.segments(run.folder(job)):
-            publish(run.lake, job.partition, _fold(run, job, before.wanted))
+        if not is_folded(before, raw.segments(run.folder(job))):
+            folded = _fold(run, job, before.wanted)
+            publish(run.lake, job.partition, folded)
+            if folded.record.doubted > before.doubted:
+                run.tell(folded.notes)
         record = _current(run, job)
         if record != before:
             write_record(run.lake, job.partition, record)
@@ -186,22 +219,22 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
 def _current(run: Run, job: Job) -> Record:
     """Return the ledger's record with what is wanted now, folded anew where raw knows more."""
     record = read_record(run.lake, job.partition) or Record()
-    if record.segments != raw.segments(run.folder(job)):
+    if not is_folded(record, raw.segments(run.folder(job))):
         record = _fold(run, job, record.wanted).record
     return job.dataset.proof.extend(record, job.wanted, run.terms(job))
 
 
-async def _complete(run: Run, job: Job, record: Record) -> None:
+async def _complete(run: Run, job: Job, before: Record) -> None:
     """Fetch what a partition lacks, look at what came, ask again for its holes, and publish."""
     async with run.ahead:
         started = time.monotonic()
-        asks = run.due(job, record)
+        record, asks = before, run.due(job, before)
         for turn in range(TURNS):
             async with asyncio.TaskGroup() as tasks:
                 for window in asks:
                     tasks.create_task(_fetch(run, job, window))
-            is_last = turn == TURNS - 1 or run.has_given_up
-            record, asks = await run.work(_settle, run, job, record.wanted, is_last=is_last)
+            is_last = turn == TURNS - 1 or run.has_given_up or run.is_refused(job)
+            record, asks = await run.work(_settle, run, job, before, is_last=is_last)
             if not asks or is_last:
                 break
             run.progress.expect(job.instrument.instrument_name, len(asks))
@@ -210,40 +243,72 @@ async def _complete(run: Run, job: Job, record: Record) -> None:
     logger.info(words, job.partition, record.rows, time.monotonic() - started, unsettled)
 
 
-def _settle(
-    run: Run, job: Job, wanted: Sequence[Span], *, is_last: bool
-) -> tuple[Record, list[Span]]:
+def _settle(run: Run, job: Job, before: Record, *, is_last: bool) -> tuple[Record, list[Span]]:
     """Fold what came; publish it if nothing is left to ask, and return what is."""
-    folded = _fold(run, job, wanted)
-    asks = run.due(job, folded.record)
+    folded = _fold(run, job, before.wanted)
+    asks = run.due(job, folded.record, is_first=False)
     if is_last or not asks:
         folder = run.folder(job)
         raw.merge(folder)
         record = msgspec.structs.replace(folded.record, segments=raw.segments(folder))
         folded = replace(folded, record=record)
         publish(run.lake, job.partition, folded)
+        if record.doubted > before.doubted:
+            run.tell(folded.notes)
     return folded.record, asks
 
 
 async def _fetch(run: Run, job: Job, window: Span) -> None:
     """Fetch and stage one window; a refusal is noted, and shows in the ledger as a gap."""
-    if run.has_given_up:
-        return
-    name, dataset = job.instrument.instrument_name, job.dataset
-    params = dataset.params(name, window, run.listing.now_ms)
-    folder = dataset.stage_folder(run.lake, job.partition, window)
-    try:
-        await run.client.call(Request(dataset.method, params, window, folder, dataset.check))
-        run.unanswered = 0
-        run.staged[job.partition] += 1
-    except DeribitError as error:
-        run.errors.append(f"{name}: {error}")
-    except UnavailableError as error:
-        run.errors.append(f"{name}: {error}")
-        run.unanswered += 1
+    name = job.instrument.instrument_name
+    async with run.seats:
+        if not (run.has_given_up or run.is_refused(job)):
+            await _fetch_window(run, job, window)
     run.progress.advance(name)
     if run.staged[job.partition] % MERGE_EVERY == 0:
         await run.work(raw.merge, run.folder(job))
+
+
+async def _fetch_window(run: Run, job: Job, window: Span) -> None:
+    """Fetch and stage one window; one wider than a page, if it is refused, page by page."""
+    name, dataset = job.instrument.instrument_name, job.dataset
+    params: dict[str, Any] | None = dataset.params(name, window, run.listing.now_ms)
+    folder = dataset.stage_folder(run.lake, job.partition, window)
+    try:
+        while params is not None:
+            request = Request(dataset.method, params, window, folder, dataset.check)
+            answer = await _ask(run, job, request)
+            run.unanswered = 0
+            run.staged[job.partition] += 1
+            params = dataset.onward(params, answer.body or b"", window)
+    except DeribitError as error:
+        is_passing = isinstance(error, RateLimitedError | TransientError)
+        pages = dataset.proof.parts(window)
+        if len(pages) > 1 and not is_passing:
+            for page in pages:
+                await _fetch_window(run, job, page)
+            return
+        run.errors.append(f"{name}: {error}")
+        if not is_passing:
+            run.refusals[job.partition.dataset, job.partition.part] += 1
+    except UnavailableError as error:
+        run.errors.append(f"{name}: {error}")
+        run.unanswered += 1
+
+
+async def _ask(run: Run, job: Job, request: Request) -> raw.Attempt:
+    """Return the answer; what expired, and is refused for ever, the history host is asked for."""
+    name = job.instrument.instrument_name
+    has_expired = job.instrument.life.end_ms <= run.listing.now_ms
+    if name not in run.on_history:
+        try:
+            return await run.client.call(request)
+        except DeribitError as error:
+            is_passing = isinstance(error, RateLimitedError | TransientError)
+            if is_passing or not has_expired or request.method not in ON_HISTORY:
+                raise
+            run.on_history.add(name)
+    return await run.client.call(replace(request, on_history=True))
 
 
 def _fold(run: Run, job: Job, wanted: Sequence[Span]) -> Content:

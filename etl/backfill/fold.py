@@ -3,19 +3,28 @@
 A pure function of what was staged: fold it again, anywhere, and the same bytes come out.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.dataset import Fetched, columns_of
-from etl.deribit.client import OK
+from etl.deribit.answer import OK
 from etl.errors import EtlError
-from etl.proof.protocol import Answer, Read, Terms, Ticks, ticks_of
+from etl.proof.agreement import CLOCK, agreed
+from etl.proof.protocol import (
+    Answer,
+    Read,
+    Terms,
+    Ticks,
+    ticks_of,
+)
+from etl.when import format_moment
 from lake import raw
 from lake.arrow import arrow
 from lake.ledger import Record
@@ -23,8 +32,19 @@ from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import Content
 from lake.read import checksum
-from lake.span import Span, union
+from lake.span import Span, clip, union
 from validators import contract
+
+CLOCK_MS = 60_000  # by how much the clocks of the exchange's machines may differ
+MOST_TIES = 10_000  # beyond it a sort is faster
+JUDGED = 1  # raised when the same raw would be judged otherwise
+_CLOCK_WORDS = "its clock"
+
+
+def is_folded(record: Record, segments: Sequence[str]) -> bool:
+    """Whether a record says all that these raw segments amount to, by the rules of today."""
+    is_judged = record.judged == JUDGED or not segments
+    return record.segments == segments and is_judged
 
 
 def fold(
@@ -41,13 +61,16 @@ def fold(
     """
     folder = dataset.raw_folder(lake, partition)
     segments = raw.segments(folder)
-    attempts = raw.read(folder)
-    read = Read(_ms(attempts, "fetched_at"), _sent_ms(attempts))
+    attempts = _as_sent(raw.read(folder))
+    read = Read(_put_right(_ms(attempts, "fetched_at")), _sent_ms(attempts))
     rows, answers = _decode(folder, attempts, read, dataset)
     split = contract.split(dataset.transform(rows, partition.part).collect(), dataset.model)
-    rejected = _within(split.rejected, partition.span)
-    valid = latest(_within(split.valid, partition.span), contract.key_of(dataset.model))
+    valid, rejected, answers = _held_together(
+        _within(split.valid, partition.span), answers, dataset, read, terms
+    )
+    rejected = pl.concat([_within(split.rejected, partition.span), rejected])
     del rows, split  # all pages, of which `valid` is a copy where some rows came twice
+    valid = _wanted_of(valid, union(clip(span, partition.span) for span in wanted))
     clean = valid.select(columns_of(dataset))
     contract.check_key(clean, contract.key_of(dataset.model))  # the rest was asked row by row
     table = arrow(clean)
@@ -60,24 +83,107 @@ def fold(
         last_ms=last,
         checksum=checksum(table) if len(clean) else None,
         quarantined=len(rejected),
+        left_out=sum(answer.left_out for answer in answers if not answer.doubt),
+        doubted=sum(bool(answer.doubt) for answer in answers),
         attempts=attempts.num_rows,
+        judged=JUDGED,
         gaps=dataset.proof.gaps(wanted, valid, rejected, answers, terms),
         provisional=dataset.proof.provisional(valid, read, terms.rules.settle_ms),
         segments=segments,
     )
-    return Content(record, table, arrow(_with_source(rejected, attempts)))
+    told = tuple(f"{partition}: {words}" for words in _doubts(answers))
+    return Content(record, table, arrow(_with_source(rejected, attempts)), told)
+
+
+def _as_sent(attempts: pa.Table) -> pa.Table:
+    """Return attempts as they were fetched; as they were sent, if our own clock was put back.
+
+    Answers that were in flight together may overtake each other: that is no clock.
+    """
+    sent = _sent_ms(attempts)
+    if not sent.size or (np.maximum.accumulate(sent) - sent).max() <= CLOCK_MS:
+        return attempts
+    return attempts.take(np.argsort(sent, kind="stable"))
+
+
+def _put_right(fetched_ms: Ticks) -> Ticks:
+    """Return when attempts were fetched by a clock that never goes back: none after a later one.
+
+    Time that only a clock that was ahead has seen go by does not lie between two looks.
+    """
+    return np.minimum.accumulate(fetched_ms[::-1])[::-1]
+
+
+def _held_together(
+    valid: pl.DataFrame, answers: Sequence[Answer], dataset: Fetched, read: Read, terms: Terms
+) -> tuple[pl.DataFrame, pl.DataFrame, list[Answer]]:
+    """Return one row a key that nothing speaks against, the rows in doubt, and whose they are."""
+    proof, settle_ms = dataset.proof, terms.rules.settle_ms
+    told = list(answers)
+    liars = [i for i, one in enumerate(told) if one.doubt.startswith(_CLOCK_WORDS)]
+    by_clock = valid.filter(pl.col("attempt").is_in(liars)).with_columns(failed_check=pl.lit(CLOCK))
+    misplaced = sorted(proof.misplaced(_without(valid, liars), told, settle_ms))
+    for i in misplaced:
+        told[i] = told[i]._replace(doubt="it lacks its first or its last row, and others have it")
+    valid = _without(valid, [*liars, *misplaced])
+    key = contract.key_of(dataset.model)
+    young = proof.is_young(valid, read, settle_ms)
+    places = proof.places(valid)
+    if places is None:
+        found = agreed(valid, key, young)
+    else:
+        found = agreed(valid.with_columns(places), (places.name, *key[1:]), young)
+    for i in found.lost | found.open:
+        words = "others have other rows" if i in found.lost else "another has other rows"
+        told[i] = told[i]._replace(doubt=f"{words} at the same time")
+    contradicted = found.contradicted.select(by_clock.columns)
+    return latest(found.rows.select(valid.columns), key), pl.concat([by_clock, contradicted]), told
+
+
+def _without(rows: pl.DataFrame, attempts: Sequence[int]) -> pl.DataFrame:
+    """Return the rows that none of these attempts brought: the same frame, if they are none."""
+    return rows.filter(~pl.col("attempt").is_in(attempts)) if attempts else rows
+
+
+def _doubts(answers: Sequence[Answer]) -> list[str]:
+    """Say which answers are not believed, and why."""
+    counts = Counter(answer.doubt for answer in answers if answer.doubt)
+    return [
+        f"{count} answer{'s' * (count > 1)} not believed: {doubt}"
+        for doubt, count in sorted(counts.items())
+    ]
 
 
 def latest(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Return one row per key, sorted by it: that of the latest attempt, its last if several."""
-    if key[0] == "timestamp" and (rows["timestamp"].diff().drop_nulls() > timedelta()).all():
-        return rows  # each page once, in order: what a quiet backfill leaves
+    if key[0] == "timestamp":
+        steps = np.diff(rows["timestamp"].to_physical().to_numpy())
+        if (steps > 0).all():
+            return rows  # each page once, in order
+        if (steps >= 0).all() and (steps == 0).sum() < MOST_TIES and _is_one(rows, key[1:]):
+            return rows.filter(_is_latest(steps, rows["attempt"].to_numpy()))
     varying = [name for name in key if (rows[name] != rows[name].first()).any()] or key[:1]
     order = rows.select(pl.arg_sort_by(*varying, "attempt", maintain_order=True)).to_series()
     keys = rows.select(pl.col(varying).gather(order))
     changes = (pl.col(name).ne_missing(pl.col(name).shift(-1)) for name in varying)
     is_last = keys.select(pl.any_horizontal(changes)).to_series()
     return rows[order.filter(is_last)]  # one copy of the rows, where a sort makes two
+
+
+def _is_one(rows: pl.DataFrame, columns: Sequence[str]) -> bool:
+    return all(rows[name].n_unique() <= 1 for name in columns)
+
+
+def _is_latest(steps: Ticks, attempts: Ticks) -> pl.Series:
+    """Tell which rows are the latest of their time, where rows of one time follow each other."""
+    kept = np.ones(attempts.size, dtype=bool)
+    for place in np.flatnonzero(steps == 0).tolist():  # pages share a row with their neighbour
+        before = place
+        while not kept[before]:
+            before -= 1
+        older = before if attempts[before] <= attempts[place + 1] else place + 1
+        kept[older] = False
+    return pl.Series(kept)
 
 
 def _decode(
@@ -92,19 +198,29 @@ def _decode(
     good = [outcome == OK for outcome in attempts["outcome"].to_pylist()]
     number = {name: i for i, name in enumerate(attempts["attempt_id"].to_pylist())}
     answers = [
-        Answer(Span(int(start), int(end)), int(at), is_ok=False)
-        for start, end, at in zip(starts, ends, read.fetched_ms, strict=True)
+        Answer(Span(int(start), int(end)), int(at), is_ok=False, sent_ms=int(sent), asked=asked)
+        for start, end, at, sent, asked in zip(
+            starts, ends, *read, attempts["params"].to_pylist(), strict=True
+        )
     ]
     frames = {}
     for name, body in raw.bodies(folder):
         if good[i := number[name]]:
-            page, answers[i] = dataset.proof.heard(_page(dataset, name, body), answers[i])
-            closed = dataset.proof.closed(page, int(read.sent_ms[i]))
-            frames[answers[i].first_ms or 0, i] = closed.with_columns(
-                attempt=pl.lit(i, dtype=pl.UInt32)
-            )
+            page, said = dataset.proof.heard(_page(dataset, name, body), answers[i])
+            answers[i] = said = _by_its_clock(said)
+            if not said.doubt:
+                page = dataset.proof.closed(page, int(read.sent_ms[i]))
+            frames[said.first_ms or 0, i] = page.with_columns(attempt=pl.lit(i, dtype=pl.UInt32))
     ordered = [frames[key] for key in sorted(frames)]  # most often the rows are sorted then
     return pl.concat([dataset.empty_page(), *ordered]).lazy(), answers
+
+
+def _by_its_clock(said: Answer) -> Answer:
+    """Return an answer, in doubt if it has rows of a time its own clock had not come to."""
+    if said.last_ms is None or said.sent_ms is None or said.last_ms <= said.sent_ms + CLOCK_MS:
+        return said
+    sent, row = format_moment(said.sent_ms), format_moment(said.last_ms)
+    return said._replace(doubt=f"{_CLOCK_WORDS} says {sent}, and it has rows of {row}")
 
 
 def _page(dataset: Fetched, attempt_id: str, body: bytes) -> pl.DataFrame:
@@ -124,6 +240,18 @@ def _with_source(rejected: pl.DataFrame, attempts: pa.Table) -> pl.DataFrame:
 def _within(frame: pl.DataFrame, span: Span) -> pl.DataFrame:
     ms = pl.col("timestamp").dt.epoch("ms")
     return frame.filter(ms.is_between(span.start_ms, span.end_ms, closed="left"))
+
+
+def _wanted_of(frame: pl.DataFrame, wanted: Sequence[Span]) -> pl.DataFrame:
+    """Return the rows that are wanted: neighbours of a hole came only to show it."""
+    first, last = _bounds_ms(frame)
+    if first is None or last is None:
+        return frame
+    if any(span.start_ms <= first and last < span.end_ms for span in wanted):
+        return frame
+    ms = pl.col("timestamp").dt.epoch("ms")
+    inside = (ms.is_between(span.start_ms, span.end_ms, closed="left") for span in wanted)
+    return frame.filter(pl.any_horizontal(pl.lit(value=False), *inside))
 
 
 def _bounds_ms(clean: pl.DataFrame) -> tuple[int, int] | tuple[None, None]:

@@ -57,6 +57,7 @@ def replay(
         for dataset in datasets
         if isinstance(dataset, Fetched)
         for one in dataset.staged(lake, listing)
+        if not _was_refused(lake, one)
     ]
     sizes = {one: _staged_bytes(lake, one) for one in staged}
     staged.sort(key=lambda one: -sizes[one])  # the longest are not left to the end
@@ -111,6 +112,14 @@ def _last_heard_ms(lake: Lake, partition: Partition) -> int | None:
     folder = find_fetched(partition.dataset).raw_folder(lake, partition)
     heard = raw.last_heard_us(folder)
     return None if heard is None else heard // 1000
+
+
+def _was_refused(lake: Lake, partition: Partition) -> bool:
+    """Whether the exchange refused all that was asked of a partition, which has no line then."""
+    if lake.ledger(partition).exists():
+        return False
+    attempts = raw.read(find_fetched(partition.dataset).raw_folder(lake, partition))
+    return all(" was refused: " in outcome for outcome in attempts["outcome"].to_pylist())
 
 
 def _staged_bytes(lake: Lake, partition: Partition) -> int:

@@ -1,6 +1,6 @@
 """What a user asks to be fetched, and the partitions it covers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from etl.dataset import Fetched
@@ -81,7 +81,7 @@ def jobs_of(wish: Wish, listing: Listing, note: Callable[[str], object]) -> list
     jobs = []
     for instrument in wish.dataset.select(listing, wish.choice):
         name = instrument.instrument_name
-        for words_ in _notes(wish, instrument, listing.missing):
+        for words_ in _notes(wish, instrument, listing):
             note(words_)
         owed = clip(span, Span(instrument.first_asked_ms, min(now, instrument.life.end_ms)))
         jobs += [
@@ -91,13 +91,17 @@ def jobs_of(wish: Wish, listing: Listing, note: Callable[[str], object]) -> list
     return jobs
 
 
-def _notes(wish: Wish, instrument: Instrument, missing: Sequence[str]) -> list[str]:
+def _notes(wish: Wish, instrument: Instrument, listing: Listing) -> list[str]:
+    now_ms, missing = listing.now_ms, listing.missing
     name, listed_ms, notes = instrument.instrument_name, instrument.creation_timestamp, []
     if name in missing:
         notes.append(f"{name} is in no list and has not expired: taken as last listed")
     if instrument.is_perpetual and wish.start_ms is not None and wish.start_ms < listed_ms:
         listed = format_moment(listed_ms)
         notes.append(f"{name} was listed {listed} UTC: there is nothing before to fetch")
+    if instrument.is_perpetual and instrument.life.end_ms < min(now_ms, wish.end_ms or now_ms):
+        ended = format_moment(instrument.life.end_ms)
+        notes.append(f"{name} was delisted {ended} UTC: there is nothing after to fetch")
     return notes
 
 

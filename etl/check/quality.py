@@ -14,7 +14,7 @@ from etl.errors import UsageError
 from etl.instruments.lists import staged_listing
 from lake.paths import Lake
 from lake.read import held_parts, scan
-from lake.write import publish_bytes
+from lake.write import write_out
 from validators import quality
 from validators.outages import Outage
 from validators.quality.pieces import Check, cut, run
@@ -273,5 +273,5 @@ def _write(found: Mapping[str, Sequence[pl.DataFrame]], out_dir: Path) -> Iterat
     for check, (file, schema) in REPORTS.items():
         findings = pl.concat([schema.to_frame(), *found[check]])
         text = findings.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
-        publish_bytes(text.encode(), out_dir / file)
+        write_out(text.encode(), out_dir / file)
         yield out_dir / file

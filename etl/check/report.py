@@ -14,7 +14,7 @@ from etl.errors import UsageError
 from etl.when import format_moment
 from lake.paths import Lake
 from lake.read import held_parts, scan
-from lake.write import publish_bytes
+from lake.write import write_out
 from validators.outages import Outage
 from validators.quality import find_gaps
 
@@ -91,7 +91,7 @@ def write_report(
         summary=_table(summary),
         instruments="\n".join(sections),
     )
-    publish_bytes(page.encode(), out)
+    write_out(page.encode(), out)
 
 
 def daily_candles(minutes: pl.LazyFrame) -> pl.DataFrame:

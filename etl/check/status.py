@@ -22,8 +22,9 @@ Verdict = Literal["COMPLETE", "INCOMPLETE", "UNKNOWN"]
 class Status(msgspec.Struct, frozen=True):
     """What the lake holds of one part of one dataset; times in Unix milliseconds.
 
-    `gaps` counts missing rows by reason. The verdict is COMPLETE where every row asked for is held
-    or settled as not to be had, UNKNOWN where the ledger does not vouch for the files.
+    `gaps` counts missing rows by reason, `left_out` rows that came and were not asked for,
+    `doubted` answers that are not believed. The verdict is COMPLETE where every row asked for is
+    held or settled as not to be had, UNKNOWN where the ledger does not vouch for the files.
     """
 
     dataset: str
@@ -36,6 +37,8 @@ class Status(msgspec.Struct, frozen=True):
     quarantined: int = 0
     gaps: dict[str, int] = {}
     why: str = ""
+    left_out: int = 0
+    doubted: int = 0
 
 
 class CurrencyStatus(msgspec.Struct, frozen=True):
@@ -147,6 +150,8 @@ def _status(books: Books, subject: Subject) -> Status:
         sum(record.quarantined for record in kept),
         gaps,
         why or short or "",
+        sum(record.left_out for record in kept),
+        sum(record.doubted for record in kept),
     )
 
 

@@ -9,14 +9,12 @@ from etl.commands.load import print_load
 from etl.commands.options import (
     AndLoad,
     AsJson,
-    DatasetName,
     DryRun,
     End,
     Instruments,
     Resolution,
     Start,
     Wait,
-    fetched_of,
     lake_of,
     print_json,
     print_status,
@@ -208,7 +206,7 @@ def backfill_deliveries(
     load: AndLoad = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch the prices contracts were delivered at, one a day and index.
+    """Fetch the prices contracts were delivered at, all that the exchange lists.
 
     Example: deribit-lake backfill deliveries --index btc_usd
     """
@@ -260,25 +258,6 @@ def plan(context: typer.Context) -> None:
     words = [*context.args, "--dry-run"] if is_asked else context.args
     with group.make_context("plan", words, parent=context.parent) as asked:
         group.invoke(asked)
-
-
-@app.command()
-def heal(
-    context: typer.Context,
-    dataset: DatasetName = None,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
-    """Ask again for what is missing and unsettled, and for rows that may have been revised.
-
-    Example: deribit-lake heal --dataset perpetuals_ohlcv
-    """
-    from etl import pipeline
-
-    settings, chosen = settings_of(context), fetched_of(dataset)
-    with reporting(settings) as progress:
-        lake, report = pipeline.heal(settings, chosen, progress, wait=wait)
-    finish(lake, chosen, report, as_json=as_json)
 
 
 def _wish(
@@ -356,7 +335,7 @@ def finish(
     only: "Sequence[str] | None" = None,
 ) -> None:
     """Say what a run did and what the lake holds now, and leave with the verdict."""
-    from etl.check.status import statuses
+    from etl.check.status import Status, statuses
 
     found: Any = [
         status
@@ -364,6 +343,8 @@ def finish(
         for status in statuses(lake, dataset.name)
         if only is None or status.instrument in only
     ]
+    parts = sorted({(one.dataset, one.part) for one in report.refused})
+    found += [Status(*part, "UNKNOWN", why="the exchange refuses it") for part in parts]
     for note in report.notes:
         typer.echo(f"note: {note}", err=as_json)
     for error in report.errors:

@@ -1,16 +1,20 @@
 """What to ask for: pure functions from what is wanted and what is held to windows."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.ledger import Gap, Record
+from etl.proof.protocol import SETTLED_BY_ANSWERS, Due
+from lake.ledger import Gap, Reason, Record
 from lake.span import Span, clip, union
 
 NOT_OWED = {"before_listing", "after_expiry", "in_progress"}
-PLAIN = {"not_asked", "no_answer"}  # gaps nothing is known of: no neighbours are needed to judge
+PLAIN = {"not_asked", "no_answer", "doubted"}  # nothing is known of it: no neighbours are needed
+PROBED = {"unexplained", *SETTLED_BY_ANSWERS}  # answers say that there is nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,47 +62,73 @@ class Grid:
 
 
 def pages(span: Span, step_ms: int, rows: int) -> list[Span]:
-    """Return `span` cut into windows of at most `rows` rows."""
+    """Return `span` cut into windows of `rows` rows (two or more), each from a row back.
+
+    The row that two of them share must come out the same: a page that was put at another time is
+    then found out by its neighbour.
+    """
     width = step_ms * rows
-    starts = range(span.start_ms, span.end_ms, width)
+    if span.end_ms - span.start_ms <= width:
+        return [span] if span.start_ms < span.end_ms else []
+    starts = range(span.start_ms, span.end_ms - step_ms, width - step_ms)
     return [Span(start, min(start + width, span.end_ms)) for start in starts]
 
 
-def windows(
-    record: Record, grid: Grid, *, rows: int, within: Span, clock_ms: int, read_since_ms: int
-) -> list[Span]:
-    """Return what to ask for now, in windows of at most `rows` rows.
+def windows(record: Record, grid: Grid, *, rows: int, within: Span, due: Due) -> list[Span]:
+    """Return what to ask for now.
 
-    Gaps that are due are asked for: unknown ones plainly, known ones as the whole hole they are in
-    and a row on each side, both of which must come back before a hole is believed; a hole too wide
-    for that in pages of its own. So are rows that may have been revised.
+    What nothing is known of is asked for in pages of at most `rows` rows, and so is what may have
+    been revised. A hole that answers left is asked for with a row on each side, both of which must
+    come back before it is believed, however wide it is: there are no rows in it to fill a page.
+    Where rows stand on one side only, as many of them are asked for as a page holds.
 
     Parameters
     ----------
     within
         The time in which the instrument can have closed rows.
-    clock_ms
-        Our own clock, which says when a hole may be looked at again.
-    read_since_ms
-        Moment on our own clock; provisional rows last read before it are read again.
     """
-    width = rows * grid.step_ms
+    step, width = grid.step_ms, rows * grid.step_ms
     plain = [
         Span(reading.start_ms, reading.end_ms)
         for reading in record.provisional
-        if reading.read_ms < read_since_ms
+        if not due.has_read(reading)
     ]
-    flanked = []
+    around = []
     for run in _runs(record.gaps):
-        due = [gap for gap in run if not gap.is_settled and (gap.retry_at_ms or 0) <= clock_ms]
-        around = Span(run[0].start_ms - grid.step_ms, run[-1].end_ms + grid.step_ms)
-        fits = around.end_ms - around.start_ms <= width
-        if fits and any(gap.reason not in PLAIN for gap in due):
-            flanked.append(clip(around, within))
-        else:  # a page that lies in a hole altogether needs no neighbours
-            plain += [clip(Span(gap.start_ms, gap.end_ms), within) for gap in due]
-    paged = [page for span in union(plain) for page in pages(span, grid.step_ms, rows)]
-    return _packed([*paged, *flanked], width)
+        owed = [gap for gap in run if due.has(gap)]
+        hole = Span(run[0].start_ms, run[-1].end_ms)
+        fits = hole.end_ms - hole.start_ms + 2 * step <= width
+        looked_at = PROBED | {"truncated"} if not fits else set(get_args(Reason)) - PLAIN
+        needs_look = any(gap.reason in looked_at for gap in owed)
+        if needs_look:
+            around.append(clip(_flanked(hole, record, step, width, fits=fits), within))
+        if not (needs_look and fits):
+            unknown = (gap for gap in owed if gap.reason not in PROBED)
+            plain += [clip(Span(gap.start_ms, gap.end_ms), within) for gap in unknown]
+    spans = [_from_a_row_back(span, record, step) for span in union(plain)]
+    paged = [page for span in spans for page in pages(span, step, rows)]
+    return _packed([*paged, *around], width)
+
+
+def _flanked(hole: Span, record: Record, step: int, width: int, *, fits: bool) -> Span:
+    """Return a hole with a row on each side, or many on the only side that has any."""
+    start, end = hole.start_ms - step, hole.end_ms + step
+    if record.first_ms is None or record.last_ms is None:
+        return Span(start, end)
+    if hole.end_ms <= record.first_ms:
+        return Span(start, start + width if fits else hole.end_ms + width - step)
+    if hole.start_ms > record.last_ms:
+        return Span(end - width if fits else hole.start_ms - width + step, end)
+    return Span(start, end)
+
+
+def _from_a_row_back(span: Span, record: Record, step: int) -> Span:
+    """Return a span from the row before it on, if that is held: it must come back the same."""
+    before = span.start_ms - step
+    place = bisect_right(record.gaps, before, key=lambda gap: gap.start_ms) - 1
+    is_missing = place >= 0 and before < record.gaps[place].end_ms
+    is_wanted = any(one.start_ms <= before < one.end_ms for one in record.wanted)
+    return Span(before, span.end_ms) if is_wanted and not is_missing else span
 
 
 def _runs(gaps: Iterable[Gap]) -> list[list[Gap]]:

@@ -8,8 +8,19 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from etl.proof.grid import Grid, windows
-from etl.proof.protocol import Answer, Read, Terms, bounds_ms, ticks_of, within_ms
+from etl.proof.agreement import refused
+from etl.proof.grid import Grid, pages, windows
+from etl.proof.protocol import (
+    Answer,
+    Due,
+    Flags,
+    Read,
+    Terms,
+    Ticks,
+    bounds_ms,
+    ticks_of,
+    within_ms,
+)
 from etl.proof.witnesses import Facts, extend, find_gaps
 from lake.ledger import Gap, Reading, Record
 from lake.span import Span, union
@@ -30,19 +41,65 @@ class GridProof:
     def heard(self, page: pl.DataFrame, answer: Answer) -> tuple[pl.DataFrame, Answer]:
         """Return the rows that were asked for, and what the answer says of them.
 
-        One row more at either end is no fault: how the exchange rounds a start is not documented.
+        One row more at either end is no fault: how the exchange rounds a start is not documented,
+        and a contract may have a candle at the minute it expires. With more than that it is an
+        answer to something else: at which moment its rows belong nobody knows.
         """
         start, end, step = answer.window.start_ms, answer.window.end_ms, self.grid.step_ms
         asked = within_ms(page, start, end)
-        near = within_ms(page, start - step, end + step)
-        is_off = len(near) < len(page) or (asked.is_empty() and not page.is_empty())
+        said = answer._replace(is_ok=True, is_full=len(page) >= self.page_rows)
+        if not self.is_wide:
+            said = said._replace(left_out=len(page) - len(asked))
+            near = within_ms(page, start - step, end + step)
+            if len(near) < len(page) or (asked.is_empty() and not page.is_empty()):
+                return page.clear(), said._replace(doubt=_elsewhere(page, near))
         first, last = bounds_ms(asked)
-        said = answer._replace(is_ok=True, first_ms=first, last_ms=last)
-        return asked, said._replace(is_shifted=is_off and not self.is_wide)
+        return asked, said._replace(first_ms=first, last_ms=last)
 
     def closed(self, page: pl.DataFrame, sent_ms: int) -> pl.DataFrame:
         """Return the rows that were closed when they were sent."""
         return within_ms(page, 0, sent_ms - self.grid.closes_after_ms + 1)
+
+    def places(self, rows: pl.DataFrame) -> pl.Series | None:
+        """Return the step each row stands in: bars of another alignment overlap, and contradict."""
+        if len(self.grid.alignments_ms) == 1:
+            return None
+        return pl.Series("place", ticks_of(rows) // self.grid.step_ms)
+
+    def misplaced(
+        self, rows: pl.DataFrame, answers: Sequence[Answer], settle_ms: int
+    ) -> frozenset[int]:
+        """Return the answers that lack the first or the last row asked for, where others have it.
+
+        Pages share a row: one whose rows all stand a step away lacks it, and it alone. A row more
+        answers lack than have is none to be lacked.
+        """
+        ticks, lacking = ticks_of(rows), self._lacking(answers, ticks_of(rows), settle_ms)
+        there = np.isin(ticks, list(lacking))
+        pairs = set(zip(ticks[there].tolist(), rows["attempt"].to_numpy()[there], strict=True))
+        having = Counter(tick for tick, _ in pairs)
+        return frozenset(
+            one for tick, found in lacking.items() if having[tick] >= len(found) for one in found
+        )
+
+    def _lacking(
+        self, answers: Sequence[Answer], ticks: Ticks, settle_ms: int
+    ) -> dict[int, list[int]]:
+        """Return the answers that lack the first or the last row they were asked for, by row."""
+        grid, alignment = self.grid, self.grid.alignment_of(ticks)
+        lacking: dict[int, list[int]] = {}
+        for i, answer in enumerate(answers):
+            if answer.first_ms is None or answer.last_ms is None or not answer.is_believed:
+                continue
+            asked = grid.snap(answer.window, alignment)
+            first, last = asked.start_ms, asked.end_ms - grid.step_ms
+            may_be_cut = answer.is_full and last - first >= self.page_rows * grid.step_ms
+            settled_ms = (answer.sent_ms or 0) - settle_ms - grid.closes_after_ms
+            if answer.first_ms == first + grid.step_ms and not may_be_cut and first <= settled_ms:
+                lacking.setdefault(first, []).append(i)
+            if answer.last_ms == last - grid.step_ms and last <= settled_ms:
+                lacking.setdefault(last, []).append(i)
+        return lacking
 
     def gaps(
         self,
@@ -53,15 +110,20 @@ class GridProof:
         terms: Terms,
     ) -> tuple[Gap, ...]:
         """Return every stretch of `wanted` that is not held, with its reason, sorted."""
-        bad = np.unique(ticks_of(rejected))
-        return find_gaps(wanted, ticks_of(valid), bad, answers, self.facts(terms))
+        bad, doubted = refused(rejected)
+        return find_gaps(wanted, ticks_of(valid), bad, answers, self.facts(terms), doubted=doubted)
+
+    def is_young(self, rows: pl.DataFrame, read: Read, settle_ms: int) -> Flags:
+        """Tell which rows were sent less than `settle_ms` after their close."""
+        closes = ticks_of(rows) + self.grid.closes_after_ms
+        young: Flags = read.sent_ms[rows["attempt"].to_numpy()] - closes < settle_ms
+        return young
 
     def provisional(self, valid: pl.DataFrame, read: Read, settle_ms: int) -> tuple[Reading, ...]:
         """Return the rows that were read less than `settle_ms` after their close, by reading."""
         grid = self.grid
-        ticks, attempt = ticks_of(valid), valid["attempt"].to_numpy()
-        young = read.sent_ms[attempt] - (ticks + grid.closes_after_ms) < settle_ms
-        ticks, attempt = ticks[young], attempt[young]
+        young = self.is_young(valid, read, settle_ms)
+        ticks, attempt = ticks_of(valid)[young], valid["attempt"].to_numpy()[young]
         if not ticks.size:
             return ()
         breaks = np.flatnonzero((np.diff(ticks) > grid.step_ms) | (np.diff(attempt) != 0))
@@ -77,22 +139,17 @@ class GridProof:
         """Return the record with more wanted and time gone by."""
         return extend(record, wanted, self.facts(terms))
 
-    def asks(
-        self, record: Record, *, within: Span, clock_ms: int, read_since_ms: int
-    ) -> list[Span]:
+    def asks(self, record: Record, *, within: Span, due: Due) -> list[Span]:
         """Return the windows to ask for now, so that the record may become complete."""
-        return windows(
-            record,
-            self.grid,
-            rows=self.page_rows,
-            within=within,
-            clock_ms=clock_ms,
-            read_since_ms=read_since_ms,
-        )
+        return windows(record, self.grid, rows=self.page_rows, within=within, due=due)
+
+    def parts(self, window: Span) -> list[Span]:
+        """Return a window cut into what a page can hold."""
+        return pages(window, self.grid.step_ms, self.page_rows)
 
     def most_rows(self, window: Span) -> int:
         """Return how many rows a window can bring at most."""
-        return (window.end_ms - window.start_ms) // self.grid.step_ms
+        return min((window.end_ms - window.start_ms) // self.grid.step_ms, self.page_rows)
 
     def count(self, records: Sequence[Record]) -> dict[str, int]:
         """Count missing rows by reason, looking across the partitions of one part.
@@ -123,6 +180,13 @@ class GridProof:
             terms.rules.confirm_after_ms,
             documented=lambda hole: _source(hole, self.grid, outages),
         )
+
+
+def _elsewhere(page: pl.DataFrame, near: pl.DataFrame) -> str:
+    """Say that rows lie where none were asked for, and the first of them."""
+    far = page.filter(~pl.col("timestamp_ms").is_in(near["timestamp_ms"].implode()))
+    stray = (far if len(far) else page)["timestamp_ms"]
+    return f"{len(stray)} rows outside what was asked for, the first at {stray[0]} ms"
 
 
 def _source(hole: Span, grid: Grid, outages: Sequence[Outage]) -> str | None:

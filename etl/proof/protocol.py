@@ -1,7 +1,8 @@
 """What every proof is told, and what it says: what to ask next, and what the answers show.
 
 A proof belongs to a dataset. `GridProof` knows every moment a row is owed at, `SequenceProof` the
-numbers the exchange gave its rows. A list of instruments owes nothing but itself, and has no proof.
+numbers the exchange gave its rows, `ListProof` how many rows a list has. A list of instruments owes
+nothing but itself, and has no proof.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,18 +14,25 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lake.ledger import Gap, Reading, Record
-from lake.span import Span, subtract, union
+from lake.span import DAY_MS, Span, subtract, union
 from validators.outages import Outage
 
 Ticks = NDArray[np.int64]  # timestamps of rows [ms], sorted
+Flags = NDArray[np.bool_]
+LONGEST_WAIT_MS = 3 * DAY_MS  # no gap that is unsettled waits longer for its next look
+LONGEST_REST_MS = 31 * DAY_MS  # and none that is settled
+SETTLED_BY_ANSWERS = ("absent", "before_first_trade", "outage")
+"""Reasons a gap is settled for because answers showed that there is nothing."""
 
 
 class Answer(NamedTuple):
     """What one attempt says of its window: nothing, if it failed, or the rows it sent.
 
-    `first_ms` and `last_ms` are the timestamps of the first and last of them, None if none came.
-    A page is shifted if rows came that nobody asked for: it does not show what is missing. It is
-    full if it has as many rows as a page can hold: there may be more.
+    `first_ms` and `last_ms` are the timestamps of the first and last of them, None if none came;
+    `left_out` is how many came that nobody asked for. An answer is full if it has as many rows as
+    a page can hold: there may be more. One that is in `doubt` is no witness, and its rows are not
+    used; `sent_ms` is the exchange's clock when it was sent. `asked` are the parameters, as JSON,
+    and `whole` is what a page of a list shows whole: a row that is not in it is not in the list.
     """
 
     window: Span
@@ -32,8 +40,17 @@ class Answer(NamedTuple):
     is_ok: bool
     first_ms: int | None = None
     last_ms: int | None = None
-    is_shifted: bool = False
     is_full: bool = False
+    left_out: int = 0
+    sent_ms: int | None = None
+    doubt: str = ""
+    asked: str = "{}"
+    whole: Span | None = None
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether it came, and nothing speaks against it."""
+        return self.is_ok and not self.doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,53 @@ class Terms:
     life: Span  # from the listing to the expiry
     now_ms: int  # the exchange's clock
     rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What makes a gap, or a row that may have been revised, due to be asked for again.
+
+    Attributes
+    ----------
+    clock_ms
+        Our own clock, which says when a gap may be looked at again.
+    read_since_ms
+        Moment on our own clock; rows that may move and were last read before it are read again.
+    is_now
+        Whether gaps that wait for a later look are looked at now.
+    is_first
+        Whether nothing was asked for yet: what is settled is looked at no more than once.
+    again
+        Reasons that are looked at again, settled or not.
+    """
+
+    clock_ms: int
+    read_since_ms: int
+    is_now: bool = False
+    again: frozenset[str] = frozenset()
+    is_first: bool = True
+
+    def has(self, gap: Gap) -> bool:
+        """Whether a gap is due; what is settled for good is not, unless its reason is named."""
+        if not gap.is_settled:
+            return self.is_now or self._is_time(gap.retry_at_ms or 0, LONGEST_WAIT_MS)
+        if not self.is_first:
+            return False
+        if gap.retry_at_ms is None:
+            return gap.reason in self.again
+        is_time = self._is_time(gap.retry_at_ms, LONGEST_REST_MS)
+        return gap.reason in self.again or self.is_now or is_time
+
+    def _is_time(self, at_ms: int, longest_ms: int) -> bool:
+        """Whether a moment has come; what lies too far off was set by a clock since put back."""
+        return at_ms <= self.clock_ms or at_ms - self.clock_ms > longest_ms
+
+    def has_read(self, reading: Reading) -> bool:
+        """Whether rows that may move were read lately enough; one in the future tells nothing.
+
+        A moment our own clock has not come to is one of a clock that was put back since.
+        """
+        return self.read_since_ms <= reading.read_ms <= max(self.clock_ms, self.read_since_ms)
 
 
 class Read(NamedTuple):
@@ -74,6 +138,17 @@ class Proof(Protocol):
     def closed(self, page: pl.DataFrame, sent_ms: int) -> pl.DataFrame:
         """Return the rows of a page that were final enough to be kept when they were sent."""
 
+    def is_young(self, rows: pl.DataFrame, read: Read, settle_ms: int) -> Flags:
+        """Tell which rows were sent so soon after their close that they may still move."""
+
+    def places(self, rows: pl.DataFrame) -> pl.Series | None:
+        """Return for each row a place that takes one row alone; None where its time says it."""
+
+    def misplaced(
+        self, rows: pl.DataFrame, answers: Sequence[Answer], settle_ms: int
+    ) -> frozenset[int]:
+        """Return the answers whose rows do not begin or end where other answers have a row."""
+
     def gaps(
         self,
         wanted: Sequence[Span],
@@ -90,10 +165,11 @@ class Proof(Protocol):
     def extend(self, record: Record, wanted: Sequence[Span], terms: Terms) -> Record:
         """Return the record with more wanted and time gone by."""
 
-    def asks(
-        self, record: Record, *, within: Span, clock_ms: int, read_since_ms: int
-    ) -> list[Span]:
+    def asks(self, record: Record, *, within: Span, due: Due) -> list[Span]:
         """Return the windows to ask for now, so that the record may become complete."""
+
+    def parts(self, window: Span) -> list[Span]:
+        """Return a window cut into what a page can hold."""
 
     def most_rows(self, window: Span) -> int:
         """Return how many rows a window can bring at most."""

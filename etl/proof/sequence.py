@@ -16,6 +16,8 @@ import polars as pl
 
 from etl.proof.protocol import (
     Answer,
+    Due,
+    Flags,
     Read,
     Terms,
     also_wanted,
@@ -53,14 +55,34 @@ class SequenceProof:
         """Return the rows inside the window, and what the answer says of it."""
         asked = within_ms(page, answer.window.start_ms, answer.window.end_ms)
         first, last = bounds_ms(asked)
-        said = answer._replace(is_ok=True, first_ms=first, last_ms=last)
-        is_shifted = asked.is_empty() and not page.is_empty()
-        return asked, said._replace(is_shifted=is_shifted, is_full=len(page) >= self.page_rows)
+        said = answer._replace(is_ok=True, is_full=len(page) >= self.page_rows)
+        if asked.is_empty() and not page.is_empty():
+            at = page["timestamp_ms"][0]
+            doubt = f"{len(page)} rows outside what was asked for, the first at {at} ms"
+            return asked, said._replace(doubt=doubt)
+        return asked, said._replace(first_ms=first, last_ms=last)
 
     def closed(self, page: pl.DataFrame, sent_ms: int) -> pl.DataFrame:
         """Return all rows: what has a number has happened."""
         del sent_ms
         return page
+
+    def is_young(self, rows: pl.DataFrame, read: Read, settle_ms: int) -> Flags:
+        """Tell which rows were sent less than `settle_ms` after they happened."""
+        young: Flags = read.sent_ms[rows["attempt"].to_numpy()] - ticks_of(rows) < settle_ms
+        return young
+
+    def places(self, rows: pl.DataFrame) -> pl.Series | None:
+        """Return None: the key of a row says where it stands."""
+        del rows
+        return None
+
+    def misplaced(
+        self, rows: pl.DataFrame, answers: Sequence[Answer], settle_ms: int
+    ) -> frozenset[int]:
+        """Return none: where the rows of a page begin and end is not known beforehand."""
+        del rows, answers, settle_ms
+        return frozenset()
 
     def gaps(
         self,
@@ -107,9 +129,8 @@ class SequenceProof:
 
     def provisional(self, valid: pl.DataFrame, read: Read, settle_ms: int) -> tuple[Reading, ...]:
         """Return the stretches that were read less than `settle_ms` after they happened."""
-        ticks, attempt = ticks_of(valid), valid["attempt"].to_numpy()
-        young = read.sent_ms[attempt] - ticks < settle_ms
-        ticks, attempt = ticks[young], attempt[young]
+        young = self.is_young(valid, read, settle_ms)
+        ticks, attempt = ticks_of(valid)[young], valid["attempt"].to_numpy()[young]
         return tuple(
             Reading(int(ticks[mine].min()), int(ticks[mine].max()) + 1, int(read.fetched_ms[one]))
             for one in np.unique(attempt)
@@ -127,25 +148,25 @@ class SequenceProof:
         gaps = tuple(sorted([*kept, *opened], key=lambda gap: (gap.start_ms, gap.end_ms)))
         return msgspec.structs.replace(record, wanted=also_wanted(record, wanted), gaps=gaps)
 
-    def asks(
-        self, record: Record, *, within: Span, clock_ms: int, read_since_ms: int
-    ) -> list[Span]:
+    def asks(self, record: Record, *, within: Span, due: Due) -> list[Span]:
         """Return the windows to ask for now, so that the record may become complete."""
-        due = [
-            clip(Span(gap.start_ms, gap.end_ms), within)
-            for gap in record.gaps
-            if not gap.is_settled and (gap.retry_at_ms or 0) <= clock_ms
+        spans = [
+            clip(Span(gap.start_ms, gap.end_ms), within) for gap in record.gaps if due.has(gap)
         ]
-        due += [
+        spans += [
             Span(reading.start_ms, reading.end_ms)
             for reading in record.provisional
-            if reading.read_ms < read_since_ms
+            if not due.has_read(reading)
         ]
         return [
             Span(start, min(start + self.window_ms, span.end_ms))
-            for span in union(due)
+            for span in union(spans)
             for start in range(span.start_ms, span.end_ms, self.window_ms)
         ]
+
+    def parts(self, window: Span) -> list[Span]:
+        """Return the window: no other is ever asked for."""
+        return [window]
 
     def most_rows(self, window: Span) -> int:
         """Return the rows of one page: how many happened nobody knows before."""
@@ -163,11 +184,12 @@ class SequenceProof:
 
 def _unanswered(owed: Span, answers: Sequence[Answer]) -> Iterator[Gap]:
     """Yield the parts of a span that no answer speaks for."""
-    came = [answer for answer in answers if answer.is_ok and not answer.is_shifted]
+    came = [answer for answer in answers if answer.is_believed]
     for hole in subtract([owed], map(_spoken_for, came)):
         near = [answer for answer in answers if answer.window.meets(hole)]
         if any(answer.is_ok for answer in near):
-            yield Gap(hole.start_ms, hole.end_ms, "truncated")
+            is_cut = any(answer.is_believed for answer in near)
+            yield Gap(hole.start_ms, hole.end_ms, "truncated" if is_cut else "doubted")
         else:
             yield Gap(hole.start_ms, hole.end_ms, "no_answer" if near else "not_asked")
 
@@ -184,7 +206,7 @@ def _looks(span: Span, answers: Sequence[Answer]) -> list[int]:
     spoken = [
         (clip(_spoken_for(answer), span), answer.fetched_ms)
         for answer in answers
-        if answer.is_ok and not answer.is_shifted and _spoken_for(answer).meets(span)
+        if answer.is_believed and _spoken_for(answer).meets(span)
     ]
     edges = {span.start_ms, span.end_ms}
     for part, _ in spoken:

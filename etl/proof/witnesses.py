@@ -1,13 +1,17 @@
 """Prove what is held: every row the grid owes is there, or is missing for a reason with evidence.
 
-A page that came proves a hole only between two rows it did send, or by being empty altogether: a
-page that came short at an end may have been cut there, and is believed only where no row was ever
-seen beyond. A page that misses rows another one brought, or was shifted, proves nothing. A hole is
-settled by two answers: at once where an outage is documented or it reaches back to the listing,
-else when they lie apart in time.
+An answer without rows proves nothing by itself: an exchange in trouble sends such. A hole is shown
+by an answer with rows on both sides of it and none between; where rows stand on one side only, by
+one with rows there, that was not full and may have been cut only where another shows the same. A
+page that misses rows another one brought, or is in doubt, shows nothing.
+
+It takes two such answers. They settle a hole at once where an outage is documented, and one that
+reaches back to the listing unless it is long; else they lie apart in time, the further the longer
+the hole is. Where no row ever came, the answers lie two days apart. What is settled without a
+documented outage is looked at again, at growing distances, until a month has gone by.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -18,13 +22,18 @@ import numpy as np
 from etl.proof.grid import Grid
 from etl.proof.protocol import Answer, Ticks, also_wanted, newly_wanted, not_owed
 from lake.ledger import Gap, Reason, Record
-from lake.span import Span, clip, union
+from lake.span import DAY_MS, Span, clip, union
 
+HOUR_MS = 3_600_000
 NO_TICKS = np.array([], dtype=np.int64)
 AGREEING = 2  # answers it takes to settle a hole
+SURELY = 6  # answers in doubt, after which a row is no longer asked for at once
 CLOSING_MS = 5 * 60_000  # a row missing for so short a time after its close is not a hole yet
-RECHECK_MS = 24 * 3_600_000  # how often a row that broke its contract twice is asked for again
-BELIEVED = frozenset({"between", "empty"})  # what proves a hole wherever it lies
+RECHECK_MS = DAY_MS  # how often a row that broke its contract twice is asked for again
+LONG_MS = HOUR_MS  # from here on looks lie as far apart as the hole is long
+APART_MS = 2 * DAY_MS  # at most, and where no row ever came: longer than an incident of a day
+UNTRADED_MS = 7 * DAY_MS  # before its first trade a contract may lie so long, and longer seldom
+FOR_GOOD_MS = 30 * DAY_MS  # looks so far apart settle a hole for good
 
 
 class Witness(NamedTuple):
@@ -32,7 +41,7 @@ class Witness(NamedTuple):
 
     span: Span
     fetched_ms: int
-    says: Literal["failed", "came", "between", "empty", "before", "after"]
+    says: Literal["failed", "came", "doubted", "between", "empty", "before", "after", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Facts:
     now_ms
         The exchange's clock.
     confirm_after_ms
-        How far apart two looks at a hole nothing explains must lie.
+        How far apart two looks at a hole nothing explains must lie, at least.
     documented
         Returns the source of an outage that covers a hole, or None.
     """
@@ -58,31 +67,57 @@ class Facts:
     documented: Callable[[Span], str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Hole:
+    """A stretch without rows, and what holds of all of it."""
+
+    span: Span
+    agree: frozenset[str]  # what shows it
+    is_listing: bool
+    source: str | None
+
+    @property
+    def length_ms(self) -> int:
+        return self.span.end_ms - self.span.start_ms
+
+
 def find_gaps(
-    wanted: Sequence[Span], held: Ticks, rejected: Ticks, answers: Sequence[Answer], facts: Facts
+    wanted: Sequence[Span],
+    held: Ticks,
+    rejected: Ticks,
+    answers: Sequence[Answer],
+    facts: Facts,
+    *,
+    doubted: Ticks = NO_TICKS,
 ) -> tuple[Gap, ...]:
     """Return every stretch of `wanted` the lake does not hold, with its reason, sorted.
 
     Parameters
     ----------
-    held, rejected
-        Rows that are published, and rows that came and broke their contract.
+    held, rejected, doubted
+        Rows that are published, that came and broke their contract, and that came in answers
+        others contradict or whose clock lies.
     """
     grid = facts.grid
     alignment = grid.alignment_of(held)
     owed_until = grid.owed_until(facts.now_ms, alignment)
     life = grid.described(facts.life, alignment)
-    bad = grid.cells(rejected, alignment)
-    witnesses = _believable(answers, np.union1d(held, bad) if bad.size else held, grid, alignment)
-    seen = [ms for a in answers for ms in (a.first_ms, a.last_ms) if ms is not None]
+    bad, open_ = grid.cells(rejected, alignment), grid.cells(doubted, alignment)
+    came = np.union1d(held, np.union1d(bad, open_)) if bad.size or open_.size else held
+    witnesses = _Sweep(_believable(answers, came, grid, alignment))
+    seen = [
+        ms for a in answers for ms in (a.first_ms, a.last_ms) if a.is_believed and ms is not None
+    ]
+    first, last = min(seen, default=None), max(seen, default=None)
     gaps: list[Gap] = []
     for span in union(grid.snap(span, alignment) for span in wanted):
         gaps += not_owed(span, life, owed_until)
         owed = clip(clip(span, life), Span(0, owed_until))
-        for hole in missing(owed, held, grid.step_ms):
-            agree = _agreeing(hole, seen, facts.now_ms)
-            is_listing = "before" in agree and hole.start_ms <= life.start_ms
-            gaps += _judge(hole, bad, witnesses, facts, agree=agree, is_listing=is_listing)
+        for part in missing(owed, held, grid.step_ms):
+            agree = _agreeing(part, first, last, facts.now_ms)
+            is_listing = "before" in agree and part.start_ms <= life.start_ms
+            hole = _Hole(part, agree, is_listing, facts.documented(part))
+            gaps += _judge(hole, bad, open_, witnesses.near(part), facts)
     return _joined(sorted(gaps, key=lambda gap: gap.start_ms))
 
 
@@ -109,6 +144,21 @@ def missing(owed: Span, held: Ticks, step_ms: int) -> list[Span]:
     return [Span(int(fence[i]) + step_ms, int(fence[i + 1])) for i in breaks]
 
 
+class _Sweep:
+    """Witnesses, handed out by the stretch they speak for; stretches come in order of time."""
+
+    def __init__(self, witnesses: Iterable[Witness]) -> None:
+        self._coming = sorted(witnesses, key=lambda one: one.span.start_ms, reverse=True)
+        self._open: list[Witness] = []
+
+    def near(self, span: Span) -> list[Witness]:
+        """Return the witnesses that speak for any of a span; none ends before the last one."""
+        while self._coming and self._coming[-1].span.start_ms < span.end_ms:
+            self._open.append(self._coming.pop())
+        self._open = [one for one in self._open if one.span.end_ms > span.start_ms]
+        return [one for one in self._open if one.span.start_ms < span.end_ms]
+
+
 def _believable(
     answers: Sequence[Answer], came: Ticks, grid: Grid, alignment: int
 ) -> list[Witness]:
@@ -117,102 +167,167 @@ def _believable(
     return [
         witness
         for witness in told
-        if witness.says in {"failed", "came", "between"}
-        or missing(witness.span, came, grid.step_ms) == [witness.span]
+        if witness.says in {"failed", "came", "doubted", "between", "cut"}
+        or not _has_any(came, witness.span)
     ]
 
 
+def _has_any(ticks: Ticks, span: Span) -> bool:
+    first, end = np.searchsorted(ticks, [span.start_ms, span.end_ms])
+    return bool(end > first)
+
+
 def _witnesses(answer: Answer, grid: Grid, alignment: int) -> Iterator[Witness]:
-    """Yield what an answer says of which stretch of the grid, never of an empty one."""
-    window = grid.snap(answer.window, alignment)
+    """Yield what an answer says of which stretch of the grid, never of an empty one.
+
+    Of rows that were not closed when it was sent, or a moment before, it says nothing.
+    """
+    asked = grid.snap(answer.window, alignment)
     fetched, first, last = answer.fetched_ms, answer.first_ms, answer.last_ms
-    yield Witness(window, fetched, "came" if answer.is_ok else "failed")
-    if not answer.is_ok or answer.is_shifted:
+    if not answer.is_believed:
+        yield Witness(asked, fetched, "doubted" if answer.is_ok else "failed")
+        return
+    yield Witness(asked, fetched, "came")
+    sent_ms = asked.end_ms + grid.closes_after_ms if answer.sent_ms is None else answer.sent_ms
+    window = clip(asked, Span(0, grid.owed_until(sent_ms, alignment)))
+    if window.start_ms >= window.end_ms:
         return
     if first is None or last is None:
         yield Witness(window, fetched, "empty")
         return
     rows = grid.snap(Span(first, last + 1), alignment)
     yield Witness(rows, fetched, "between")  # where no row stands, that is
-    if rows.end_ms >= window.end_ms > window.start_ms and rows.start_ms > window.start_ms:
-        yield Witness(Span(window.start_ms, rows.start_ms), fetched, "before")
-    if rows.start_ms <= window.start_ms and rows.end_ms < window.end_ms:
+    if rows.start_ms > window.start_ms:
+        before = Span(window.start_ms, rows.start_ms)
+        yield Witness(before, fetched, "cut" if answer.is_full else "before")
+    if rows.end_ms < window.end_ms:
         yield Witness(Span(rows.end_ms, window.end_ms), fetched, "after")
 
 
-def _agreeing(hole: Span, seen: Sequence[int], now_ms: int) -> frozenset[str]:
-    """Return what proves a hole; one beyond which no row was seen has one neighbour only."""
-    if not seen or hole.end_ms <= min(seen):
-        return BELIEVED | {"before"}
-    if hole.start_ms <= max(seen):
-        return BELIEVED
+def _agreeing(hole: Span, first: int | None, last: int | None, now_ms: int) -> frozenset[str]:
+    """Return what shows a hole; one beyond which no row was seen has one neighbour only."""
+    if first is None or last is None or hole.end_ms <= first:
+        return frozenset({"between", "empty", "before"})
+    if hole.start_ms <= last:
+        return frozenset({"between", "empty"})
     is_old = now_ms - hole.end_ms >= RECHECK_MS  # a row of today may only be late
-    return BELIEVED | {"after"} if is_old else frozenset()
+    return frozenset({"between", "empty", "after"}) if is_old else frozenset()
 
 
 def _judge(
-    hole: Span,
-    bad: Ticks,
-    witnesses: Sequence[Witness],
-    facts: Facts,
-    *,
-    agree: frozenset[str],
-    is_listing: bool,
+    hole: _Hole, bad: Ticks, open_: Ticks, near: Sequence[Witness], facts: Facts
 ) -> Iterator[Gap]:
     """Yield the parts of a hole, each with the reason its own witnesses amount to."""
-    source = facts.documented(hole)
-    near = [w for w in witnesses if w.span.start_ms < hole.end_ms and hole.start_ms < w.span.end_ms]
-    for part in _parts(hole, bad, near, facts.grid.step_ms):
+    step_ms = facts.grid.step_ms
+    for part in _parts(
+        hole.span, [*_runs(bad, hole.span, step_ms), *_runs(open_, hole.span, step_ms)], near
+    ):
         over = [witness for witness in near if clip(part, witness.span) == part]
-        if np.isin(part.start_ms, bad):
-            yield _quarantined(part, over, facts)
+        if _has_any(bad, part) or _has_any(open_, part):
+            yield _quarantined(part, over, facts, at_once=_has_any(open_, part))
             continue
-        seen = sorted(witness.fetched_ms for witness in over if witness.says in agree)
+        seen = _times(over, hole.agree - {"empty"})
+        empty = _times(over, hole.agree & {"empty"})
         if seen:
-            yield _seen(part, seen, facts, source, is_listing=is_listing)
+            yield _shown(part, seen, hole, facts)
+        elif empty and empty[-1] > max(_times(over, {"cut"}), default=-1):
+            yield _silent(part, empty, hole, facts)
         else:
-            yield Gap(part.start_ms, part.end_ms, _unseen(part, over, facts))
+            yield _unseen(part, over, facts)
 
 
-def _parts(hole: Span, bad: Ticks, witnesses: Sequence[Witness], step_ms: int) -> list[Span]:
+def _times(over: Iterable[Witness], kinds: Iterable[str]) -> list[int]:
+    """Return when witnesses of some kinds spoke, sorted."""
+    return sorted(one.fetched_ms for one in over if one.says in kinds)
+
+
+def _runs(cells: Ticks, hole: Span, step_ms: int) -> list[Span]:
+    """Return the stretches of a hole in which cells stand side by side."""
+    first, end = np.searchsorted(cells, [hole.start_ms, hole.end_ms])
+    inside = cells[first:end]
+    if not inside.size:
+        return []
+    breaks = np.flatnonzero(np.diff(inside) > step_ms)
+    starts, ends = inside[np.r_[0, breaks + 1]], inside[np.r_[breaks, inside.size - 1]] + step_ms
+    return [Span(*edges) for edges in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def _parts(hole: Span, runs: Iterable[Span], near: Iterable[Witness]) -> list[Span]:
     """Cut a hole wherever what is known of it changes."""
-    inside = bad[(bad >= hole.start_ms) & (bad < hole.end_ms)]
-    cuts = {hole.start_ms, hole.end_ms, *inside.tolist(), *(inside + step_ms).tolist()}
-    for witness in witnesses:
-        cuts |= {witness.span.start_ms, witness.span.end_ms}
+    cuts = {hole.start_ms, hole.end_ms}
+    for span in [*runs, *(witness.span for witness in near)]:
+        cuts |= {span.start_ms, span.end_ms}
     edges = sorted(cut for cut in cuts if hole.start_ms <= cut <= hole.end_ms)
     return [Span(start, end) for start, end in pairwise(edges)]
 
 
-def _seen(
-    part: Span, seen: Sequence[int], facts: Facts, source: str | None, *, is_listing: bool
-) -> Gap:
-    """Return the gap of a part that answers agree is empty; `seen` is when they came."""
+def _shown(part: Span, seen: Sequence[int], hole: _Hole, facts: Facts) -> Gap:
+    """Return the gap of a part that answers with rows show to be empty; `seen` is when."""
     gap = Gap(part.start_ms, part.end_ms, "unexplained", len(seen))
     if len(seen) < AGREEING:
         return gap
-    if source is not None:
-        return msgspec.structs.replace(gap, reason="outage", source=source)
-    if is_listing:
-        return msgspec.structs.replace(gap, reason="before_first_trade")
-    if seen[-1] - seen[0] >= facts.confirm_after_ms:
-        return msgspec.structs.replace(gap, reason="absent")
-    return msgspec.structs.replace(gap, retry_at_ms=seen[0] + facts.confirm_after_ms)
+    if hole.source is not None:
+        return msgspec.structs.replace(gap, reason="outage", source=hole.source)
+    needed = _needed(hole, facts.confirm_after_ms)
+    if seen[-1] - seen[0] < needed:
+        return msgspec.structs.replace(gap, retry_at_ms=seen[0] + needed)
+    return _settled(gap, seen, hole)
 
 
-def _unseen(part: Span, over: Sequence[Witness], facts: Facts) -> Reason:
+def _needed(hole: _Hole, confirm_after_ms: int) -> int:
+    """Return how far apart the looks that settle a hole must lie [ms]."""
+    if hole.is_listing:
+        return 0 if hole.length_ms <= UNTRADED_MS else APART_MS
+    if hole.length_ms <= LONG_MS:
+        return confirm_after_ms
+    return max(confirm_after_ms, min(hole.length_ms, APART_MS))
+
+
+def _silent(part: Span, empty: Sequence[int], hole: _Hole, facts: Facts) -> Gap:
+    """Return the gap of a part of which answers without rows are all there is."""
+    gap = Gap(part.start_ms, part.end_ms, "unexplained", len(empty))
+    apart = empty[-1] - empty[0]
+    if len(empty) < AGREEING:
+        return gap
+    if apart >= APART_MS:
+        return _settled(gap, empty, hole)
+    pause = min(max(apart, facts.confirm_after_ms), DAY_MS)
+    return msgspec.structs.replace(gap, retry_at_ms=empty[-1] + pause)
+
+
+def _settled(gap: Gap, seen: Sequence[int], hole: _Hole) -> Gap:
+    """Return a gap that is settled, and when to look at it again."""
+    apart = seen[-1] - seen[0]
+    is_short = hole.is_listing and hole.length_ms < LONG_MS  # nearly every contract has one
+    for_good = DAY_MS if is_short else FOR_GOOD_MS
+    retry = None if apart >= for_good else seen[-1] + max(apart, DAY_MS)
+    reason: Reason = "before_first_trade" if hole.is_listing else "absent"
+    if hole.source is not None:
+        reason, retry = "outage", None
+    return msgspec.structs.replace(gap, reason=reason, retry_at_ms=retry, source=hole.source)
+
+
+def _unseen(part: Span, over: Sequence[Witness], facts: Facts) -> Gap:
+    """Return the gap of a part that no answer shows to be empty."""
+    gap = Gap(part.start_ms, part.end_ms, "not_asked")
     if facts.now_ms - (part.start_ms + facts.grid.closes_after_ms) < CLOSING_MS:
-        return "in_progress"
+        return msgspec.structs.replace(gap, reason="in_progress")
+    if doubted := _times(over, {"doubted"}):
+        retry = doubted[-1] + facts.confirm_after_ms if len(doubted) >= SURELY else None
+        return msgspec.structs.replace(gap, reason="doubted", seen=len(doubted), retry_at_ms=retry)
     if any(witness.says == "came" for witness in over):
-        return "truncated"
-    return "no_answer" if over else "not_asked"
+        return msgspec.structs.replace(gap, reason="truncated")
+    return msgspec.structs.replace(gap, reason="no_answer" if over else "not_asked")
 
 
-def _quarantined(part: Span, over: Sequence[Witness], facts: Facts) -> Gap:
-    looks = sorted(witness.fetched_ms for witness in over if witness.says == "came")
+def _quarantined(part: Span, over: Sequence[Witness], facts: Facts, *, at_once: bool) -> Gap:
+    """Return the gap of rows that came and are not used, and when to ask for them again."""
+    looks = _times(over, {"came", "doubted"})
+    gap = Gap(part.start_ms, part.end_ms, "quarantined", len(looks))
+    if not looks or (at_once and len(looks) < SURELY):
+        return gap
     pause = facts.confirm_after_ms if len(looks) < AGREEING else RECHECK_MS
-    retry_at = looks[-1] + pause if looks else None
-    return Gap(part.start_ms, part.end_ms, "quarantined", len(looks), retry_at)
+    return msgspec.structs.replace(gap, retry_at_ms=looks[-1] + pause)
 
 
 def _joined(gaps: Sequence[Gap]) -> tuple[Gap, ...]:

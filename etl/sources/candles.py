@@ -7,6 +7,7 @@ import msgspec
 import polars as pl
 
 from etl.dataset import Fetched
+from etl.deribit.numbers import decoder
 from etl.instruments import selection
 from etl.instruments.names import Kind
 from etl.proof.grid import Grid
@@ -37,7 +38,7 @@ class _Envelope(msgspec.Struct):
     result: ChartPage
 
 
-_decode = msgspec.json.Decoder(_Envelope).decode
+_decode, _decode_page = decoder(_Envelope), decoder(ChartPage)
 _COLUMNS = ChartPage.__struct_fields__[1:]
 _SCHEMA = {name: pl.Float64() for name in _COLUMNS} | {"ticks": pl.Int64()}
 
@@ -50,7 +51,7 @@ def check(result: msgspec.Raw) -> None:
     msgspec.ValidationError
         If a member has the wrong type, or the columns differ in length.
     """
-    page = msgspec.json.decode(result, type=ChartPage)
+    page = _decode_page(result)
     lengths = {name: len(getattr(page, name)) for name in _COLUMNS}
     if len(set(lengths.values())) > 1:
         message = f"columns of different length: {lengths}"

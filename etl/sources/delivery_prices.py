@@ -1,27 +1,29 @@
 """Delivery prices: what contracts that expire at 08:00 UTC are delivered at, a day and index."""
 
-from datetime import date
+import datetime as dt
 from typing import Any
 
 import msgspec
 import polars as pl
 
 from etl.dataset import Fetched
+from etl.deribit.numbers import decoder
 from etl.instruments import selection
 from etl.proof.grid import Grid
-from etl.proof.grid_proof import GridProof
+from etl.proof.list_proof import RECORDS, ListProof
 from etl.sources.stamps import timestamp
 from lake.span import DAY_MS, Span
 from validators.schemas.delivery_prices import DeliveryPrices
 
 DELIVERY_MS = 8 * 3_600_000
-AROUND, MOST = 300, 1_000
+MOST = 1_000
+SHARED = 10  # rows of one page that the next has too: a new delivery moves all others on by one
 
 
 class Delivery(msgspec.Struct):
     """One day's delivery price of an index."""
 
-    date: date
+    date: dt.date  # not `date: date`: since Python 3.14 a name is looked up in the class
     delivery_price: float | None = None
 
 
@@ -29,28 +31,34 @@ class DeliveryPage(msgspec.Struct):
     """Result of public/get_delivery_prices, the newest day first."""
 
     data: list[Delivery]
-    records_total: int = 0
+    records_total: int = 0  # how many there are, on all pages together
 
 
 class _Envelope(msgspec.Struct):
     result: DeliveryPage
 
 
-_decode = msgspec.json.Decoder(_Envelope).decode
+_decode, _decode_page = decoder(_Envelope), decoder(DeliveryPage)
 
 
 def check(result: msgspec.Raw) -> None:
     """Raise msgspec.ValidationError where a result is not a page of delivery prices."""
-    msgspec.json.decode(result, type=DeliveryPage)
+    _decode_page(result)
 
 
 def decode(body: bytes) -> pl.DataFrame:
-    """Return the rows of one page, stamped 08:00 UTC, oldest first: `timestamp_ms` and price."""
-    rows = _decode(body).result.data
+    """Return the rows of one page, stamped 08:00 UTC, oldest first: `timestamp_ms` and price.
+
+    Each says how many there are on all pages together.
+    """
+    page = _decode(body).result
+    rows = page.data
     days = pl.Series("timestamp_ms", [row.date for row in rows], dtype=pl.Date)
     prices = pl.Series("delivery_price", [row.delivery_price for row in rows], dtype=pl.Float64)
     at_eight = days.cast(pl.Datetime("ms")).dt.offset_by("8h").dt.epoch("ms")
-    return pl.DataFrame([at_eight, prices]).sort("timestamp_ms", maintain_order=True)
+    total = pl.lit(page.records_total, dtype=pl.Int64).alias(RECORDS)
+    frame = pl.DataFrame([at_eight, prices]).with_columns(total)
+    return frame.sort("timestamp_ms", maintain_order=True)
 
 
 def transform(raw: pl.LazyFrame, index: str) -> pl.LazyFrame:
@@ -61,17 +69,35 @@ def transform(raw: pl.LazyFrame, index: str) -> pl.LazyFrame:
 
 
 def _params(index: str, window: Span, now_ms: int) -> dict[str, Any]:
-    # The list goes back from the newest delivery by number, not by date: as many more are asked
-    # for on both sides as days may be missing from it, or stand in it twice.
-    newest, last, first = (
-        (ms - DELIVERY_MS) // DAY_MS for ms in (now_ms, window.end_ms - 1, window.start_ms)
-    )
-    offset = max(0, newest - last - AROUND)
-    return {
-        "index_name": index,
-        "offset": offset,
-        "count": min(MOST, newest - first + 1 + AROUND - offset),
-    }
+    """Return the parameters of the first page: the list goes back from the newest delivery.
+
+    It counts deliveries, and which days had one is not known: where a window begins in it is found
+    by going through it.
+    """
+    return {"index_name": index, "offset": 0, "count": min(MOST, _days(window, now_ms))}
+
+
+def _onward(params: dict[str, Any], body: bytes, window: Span) -> dict[str, Any] | None:
+    """Return the parameters of the page before, until one has a row from before the window."""
+    page = _decode(body).result
+    end = params["offset"] + params["count"]
+    days = [_at_eight(row.date) for row in page.data]
+    if not days or min(days) < window.start_ms or end >= page.records_total:
+        return None
+    return params | {"offset": end - SHARED, "count": MOST}
+
+
+def _most_pages(window: Span, now_ms: int) -> int:
+    return -(-_days(window, now_ms) // (MOST - SHARED))
+
+
+def _days(window: Span, now_ms: int) -> int:
+    """Return how many days there are since the first of a window, and a few before it."""
+    return max(0, now_ms - window.start_ms) // DAY_MS + SHARED
+
+
+def _at_eight(day: dt.date) -> int:
+    return (day.toordinal() - dt.date(1970, 1, 1).toordinal()) * DAY_MS + DELIVERY_MS
 
 
 DELIVERY_PRICES = Fetched(
@@ -79,10 +105,12 @@ DELIVERY_PRICES = Fetched(
     aliases=("deliveries",),
     model=DeliveryPrices,
     method="public/get_delivery_prices",
-    proof=GridProof(Grid(DAY_MS, (DELIVERY_MS,), closes_after_ms=0), page_rows=366, is_wide=True),
+    proof=ListProof(Grid(DAY_MS, (DELIVERY_MS,), closes_after_ms=0), page_rows=MOST),
     kind="index",
     select=selection.indices,
     params=_params,
+    onward=_onward,
+    most_pages=_most_pages,
     check=check,
     decode=decode,
     transform=transform,

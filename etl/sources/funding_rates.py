@@ -6,6 +6,7 @@ import msgspec
 import polars as pl
 
 from etl.dataset import Fetched
+from etl.deribit.numbers import decoder
 from etl.instruments import selection
 from etl.proof.grid import Grid
 from etl.proof.grid_proof import GridProof
@@ -31,7 +32,7 @@ class _Envelope(msgspec.Struct):
     result: list[FundingRow]
 
 
-_decode = msgspec.json.Decoder(_Envelope).decode
+_decode, _decode_page = decoder(_Envelope), decoder(list[FundingRow])
 _COLUMNS = FundingRow.__struct_fields__
 
 
@@ -43,7 +44,7 @@ def check(result: msgspec.Raw) -> None:
     msgspec.ValidationError
         If a row has no timestamp or a member has the wrong type.
     """
-    msgspec.json.decode(result, type=list[FundingRow])
+    _decode_page(result)
 
 
 def decode(body: bytes) -> pl.DataFrame:

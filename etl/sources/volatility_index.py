@@ -7,6 +7,7 @@ import msgspec
 import polars as pl
 
 from etl.dataset import Fetched
+from etl.deribit.numbers import decoder
 from etl.instruments import selection
 from etl.proof.grid import Grid
 from etl.proof.grid_proof import GridProof
@@ -33,12 +34,12 @@ class _Envelope(msgspec.Struct):
     result: VolatilityPage
 
 
-_decode = msgspec.json.Decoder(_Envelope).decode
+_decode, _decode_page = decoder(_Envelope), decoder(VolatilityPage)
 
 
 def check(result: msgspec.Raw) -> None:
     """Raise msgspec.ValidationError where a result is not a page of the volatility index."""
-    msgspec.json.decode(result, type=VolatilityPage)
+    _decode_page(result)
 
 
 def decode(body: bytes) -> pl.DataFrame:

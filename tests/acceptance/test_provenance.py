@@ -194,13 +194,13 @@ def test_an_input_that_vanishes_is_one_line_and_nothing_is_half_written(product)
 
 def test_a_ledger_of_a_newer_version_is_one_line(product):
     ledger = product.lake / "ledger" / "futures_basis" / "BTC" / "2025-09.json"
-    ledger.write_text(ledger.read_text().replace('"format": 2', '"format": 3'))
+    ledger.write_text(ledger.read_text().replace('"format": 3', '"format": 4'))
 
     done = product.run("status")
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith(
-        "has format 3; this version reads up to 2: upgrade it"
+        "has format 4; this version reads up to 3: upgrade it"
     )
 
 

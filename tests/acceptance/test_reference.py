@@ -1,6 +1,7 @@
 """Index prices, delivery prices and the volatility index, end to end against the simulator."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,9 +9,13 @@ import polars as pl
 import pytest
 
 from tests.acceptance.command import Product, digests
+from tests.acceptance.in_process import InProcess
 from tests.exchange import volatility_index
+from tests.exchange.deliveries import READINGS, delivery_days
 from tests.exchange.incidents import milliseconds
+from tests.exchange.listing import BY_NAME
 from tests.exchange.market import Market
+from tests.exchange.relay import relaying
 from tests.exchange.running import running
 
 NOW = "2025-10-18"
@@ -66,10 +71,14 @@ def test_faulty_pages_end_in_the_same_bytes(product, tmp_path, fault_seed):
         ("index", "--index", "btc_usd", "--start", "2024-01-01", "--end", "2024-02-01"),
     ]
     with running(limits=False, faults="all", fault_seed=fault_seed) as faulty:
-        settings = (("DERIBIT_LAKE_CONFIRM_AFTER", "0"), ("DERIBIT_LAKE_RETRY_SECONDS", "30"))
-        other = Product(tmp_path / "other", faulty.url, settings)
+        settings = (
+            ("DERIBIT_LAKE_CONFIRM_AFTER", "0"),
+            ("DERIBIT_LAKE_RETRY_SECONDS", "30"),
+            ("DERIBIT_LAKE_PROBE_SECONDS", "0.1"),
+        )
+        other = InProcess(Product(tmp_path / "other", faulty.url, settings))
         for wish in wishes:
-            product.run("backfill", *wish)
+            InProcess(product).run("backfill", *wish)
             other.run("backfill", *wish)
         for _ in range(4):
             healed = other.run("heal")
@@ -107,23 +116,52 @@ def test_nothing_is_asked_of_a_time_before_the_volatility_index(product, exchang
 def test_a_currency_without_a_volatility_index_is_refused(product):
     done = product.run("backfill", "dvol", "--currency", "SOL")
 
+    said = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode != 0
-    assert "sol_usd" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert [line.partition(": public/")[0] for line in said] == ["error: sol_usd"]
+    assert not list(product.lake.glob("ledger/**/*.json"))
+    assert product.run("replay", "--dataset", "dvol").returncode == 0
+    assert not list(product.lake.glob("ledger/**/*.json"))
 
 
-def test_every_day_has_its_delivery_price(product, market):
-    done = product.run("backfill", "deliveries", "--json")
+def test_one_instrument_that_is_refused_leaves_the_verdict_of_all_unknown(product, exchange):
+    def with_one_more(answer):
+        if "get_instruments" not in answer.method:
+            return answer
+        named = {"instrument_name": "BTC_X-PERPETUAL", "instrument_id": 999}
+        return answer.with_result([*answer.result, {**answer.result[0], **named}])
 
-    rows = read(product, "delivery_prices").filter(pl.col("instrument") == "btc_usd")
-    found = dict(zip(rows["timestamp"].dt.epoch("ms"), rows["delivery_price"], strict=True))
-    assert set(verdicts(done).values()) == {"COMPLETE"}
-    assert set(rows["timestamp"].diff().drop_nulls()) == {
-        rows["timestamp"][1] - rows["timestamp"][0]
-    }
-    for day in ("2019-03-29", "2024-02-29", "2025-10-17"):
-        moment = milliseconds(day) + 8 * HOUR_MS
-        assert found[moment] == market.delivery_price("BTC-PERPETUAL", moment)
+    with relaying(exchange.url, with_one_more) as url:
+        other = replace(product, host=url)
+        words = ("--instruments", "BTC_X-PERPETUAL,BTC-PERPETUAL", "--start", "2025-10-17")
+        done = other.run("backfill", "perpetuals", *words)
+
+    assert done.returncode == 4
+    assert "BTC_X-PERPETUAL" in done.stderr
+    assert "the exchange refuses it" in done.stdout
+    assert product.run("replay").returncode == product.run("status").returncode == 0
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_every_delivery_price_of_the_list_is_held_whatever_days_it_has(tmp_path, market, reading):
+    with running(limits=False, deliveries=reading) as lister:
+        product = InProcess(Product(tmp_path / "lake", lister.url))
+        planned = json.loads(product.run("plan", "deliveries", "--json").stdout)["requests"]
+        done = product.run("backfill", "deliveries", "--json")
+        asked = lister.stats()["by_method"]["public/get_delivery_prices"]
+        again = product.run("backfill", "deliveries", "--json")
+        asked_again = lister.stats()["by_method"]["public/get_delivery_prices"] - asked
+
+    for index, perpetual in (("btc_usd", "BTC-PERPETUAL"), ("eth_usd", "ETH-PERPETUAL")):
+        rows = read(product, "delivery_prices").filter(pl.col("instrument") == index)
+        moments = rows["timestamp"].dt.epoch("ms").to_list()
+        days = delivery_days(perpetual, reading, milliseconds(NOW))
+        listed = (day * DAY_MS + 8 * HOUR_MS for day in reversed(days))
+        assert moments == [ms for ms in listed if ms > BY_NAME[perpetual].creation_ms]
+        assert rows["delivery_price"][-1] == market.delivery_price(perpetual, moments[-1])
+    assert set(verdicts(done).values()) == set(verdicts(again).values()) == {"COMPLETE"}
+    assert planned <= asked <= 3 * planned
+    assert asked_again == 0
 
 
 def test_contradictory_delivery_prices_are_both_set_aside(tmp_path):

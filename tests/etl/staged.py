@@ -53,7 +53,7 @@ def minutes(*numbers):
     return [START + number * MINUTE for number in numbers]
 
 
-def attempt(body, window=None, *, fetched=None, outcome="ok", name=None):
+def attempt(body, window=None, *, fetched=None, outcome="ok", name=None, params="{}"):
     """One attempt; fetched at the end of the day, one microsecond after the one before."""
     number = next(_numbers)
     start, end = window or (START, START + 10 * MINUTE)
@@ -62,7 +62,7 @@ def attempt(body, window=None, *, fetched=None, outcome="ok", name=None):
         attempt_id=name or f"{number:06}",
         fetched_at=moment,
         host="https://sim",
-        params="{}",
+        params=params,
         window_start=start * 1000,
         window_end=end * 1000,
         outcome=outcome,

@@ -13,8 +13,9 @@ import pytest
 
 from etl.backfill.fold import fold
 from etl.catalog import find_fetched
-from etl.deribit.client import Request, judge
-from etl.instruments.lists import _check as check_instruments
+from etl.deribit.answer import judge
+from etl.deribit.request import Request
+from etl.instruments.answers import check_filled as check_instruments
 from etl.proof.protocol import Rules, Terms
 from etl.proof.witnesses import Facts, find_gaps
 from lake.partition import Partition

@@ -79,7 +79,7 @@ def test_a_documented_outage_is_settled_and_an_undocumented_wait_is_not_needed(t
 
 def test_an_exchange_that_goes_away_leaves_what_came_and_says_what_did_not(tmp_path):
     with running(latency_ms=300) as exchange:
-        chosen = settings(exchange.url, tmp_path, retry_attempts=2, retry_seconds=1)
+        chosen = settings(exchange.url, tmp_path, patience_minutes=0.02, probe_seconds=0.2)
         threading.Timer(1.5, os.kill, (exchange.pid, signal.SIGTERM)).start()
         report = backfill(chosen, ("BTC-PERPETUAL", "ETH-PERPETUAL"), start="2025-01-01")
     before = statuses(Lake(tmp_path))
@@ -87,7 +87,8 @@ def test_an_exchange_that_goes_away_leaves_what_came_and_says_what_did_not(tmp_p
         heal(settings(exchange.url, tmp_path))
     after = statuses(Lake(tmp_path))
 
-    assert any("did not answer" in error for error in report.errors)
+    assert any("did not come back in 1.2 s" in error for error in report.errors)
+    assert all("did not answer" in error for error in report.errors)
     assert overall(before) == "INCOMPLETE"
     assert sum(status.gaps.get("no_answer", 0) for status in before) > 0
     assert overall(after) == "COMPLETE"

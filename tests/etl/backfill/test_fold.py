@@ -79,11 +79,60 @@ def test_unordered_and_repeated_rows_are_the_same_rows(tmp_path, order):
     assert result.record.checksum == plain.record.checksum
 
 
-def test_the_latest_attempt_wins_row_by_row(tmp_path):
-    later = attempt(chart(minutes(1), close=[99.0], low=[99.0]), fetched=NOW + 1)
+def other(*numbers):
+    """A page of other candles at the same minutes."""
+    size = len(numbers)
+    return chart(minutes(*numbers), close=[99.0] * size, low=[99.0] * size)
+
+
+MOVING = replace(TERMS, rules=replace(RULES, settle_ms=2 * 24 * HOUR))
+
+
+def test_the_latest_attempt_wins_row_by_row_while_rows_may_move(tmp_path):
+    later = attempt(other(1), fetched=NOW + 1)
     earlier = attempt(chart(minutes(0, 1, 2)), fetched=NOW)
 
-    assert held(folded(lake_of(tmp_path, later, earlier)))[:3] == [(0, 100.0), (1, 99.0), (2, 100)]
+    result = folded(lake_of(tmp_path, later, earlier), terms=MOVING)
+
+    assert held(result)[:3] == [(0, 100.0), (1, 99.0), (2, 100)]
+
+
+def test_two_answers_that_differ_on_a_settled_row_discredit_both(tmp_path):
+    pages = [attempt(chart(ALL)), attempt(other(9))]
+
+    result = folded(lake_of(tmp_path, *pages))
+
+    assert (result.record.rows, result.record.doubted, result.record.quarantined) == (0, 2, 2)
+    assert [(gap.reason, gap.retry_at_ms) for gap in result.record.gaps] == [
+        ("doubted", None),
+        ("quarantined", None),
+    ]
+    words = "2 answers not believed: another has other rows at the same time"
+    assert result.notes == (f"perpetuals_ohlcv BTC-PERPETUAL 2024: {words}",)
+
+
+def test_the_page_that_lost_is_asked_again_as_a_whole(tmp_path):
+    """Its seven other rows are only its own word."""
+    wrong = attempt(other(*range(7)), (START, START + 7 * MINUTE))
+    right = attempt(chart(minutes(6, 7, 8, 9)), (START + 6 * MINUTE, START + 10 * MINUTE))
+    third = attempt(chart(minutes(6)), (START + 6 * MINUTE, START + 7 * MINUTE))
+
+    result = folded(lake_of(tmp_path, wrong, right, third))
+
+    assert held(result) == [(minute, 100.0) for minute in (6, 7, 8, 9)]
+    (gap,) = result.record.gaps
+    assert (gap.reason, gap.start_ms, gap.end_ms) == ("doubted", START, START + 6 * MINUTE)
+    assert "1 answer not believed: others have other rows" in result.notes[0]
+
+
+def test_a_third_answer_settles_which_of_two_was_right(tmp_path):
+    pages = [attempt(chart(ALL)), attempt(other(9)), attempt(chart(ALL))]
+
+    result = folded(lake_of(tmp_path, *pages))
+
+    assert held(result) == [(minute, 100.0) for minute in range(10)]
+    assert result.record.is_complete
+    assert result.record.doubted == 1
 
 
 def test_a_row_absent_from_a_later_page_is_kept(tmp_path):
@@ -92,10 +141,46 @@ def test_a_row_absent_from_a_later_page_is_kept(tmp_path):
     assert folded(lake).record.rows == 10
 
 
-def test_the_last_of_repeated_rows_in_one_page_wins(tmp_path):
-    page = chart(minutes(0, 0), close=[100.0, 99.0], low=[99.0, 99.0])
+def test_a_row_that_comes_twice_with_two_values_is_quarantined_twice_and_asked_for_again(tmp_path):
+    page = chart([*ALL, ALL[0]], close=[*[100.0] * 10, 99.0], low=[99.0] * 11)
 
-    assert held(folded(lake_of(tmp_path, attempt(page)))) == [(0, 99.0)]
+    once = folded(lake_of(tmp_path, attempt(page)))
+    again = folded(lake_of(tmp_path, attempt(chart(ALL, low=[99.0] * 10))))
+
+    assert held(once) == [(minute, 100.0) for minute in range(1, 10)]
+    assert pl.from_arrow(once.rejected)["failed_check"].to_list() == ["came_twice"] * 2
+    assert [(gap.reason, gap.retry_at_ms) for gap in once.record.gaps] == [("quarantined", None)]
+    assert again.record.is_complete
+
+
+def test_an_answer_whose_clock_lies_before_its_rows_is_not_believed(tmp_path):
+    """Its rows would look as if they had not closed, and the minutes as if there were none."""
+    lies = [
+        msgspec.structs.replace(attempt(chart(ALL)), us_out=(START - 24 * HOUR) * 1000)
+        for _ in range(3)
+    ]
+
+    result = folded(lake_of(tmp_path, *lies))
+
+    assert (result.record.rows, result.record.quarantined, reasons(result)) == (
+        0,
+        30,
+        {"quarantined"},
+    )
+    assert "its clock says 2024-02-29 00:00, and it has rows of 2024-03-01 00:09" in result.notes[0]
+    assert folded(lake_of(tmp_path, attempt(chart(ALL)))).record.is_complete
+
+
+def test_an_answer_shows_nothing_of_rows_that_closed_after_it_was_sent(tmp_path):
+    sent = START + 5 * MINUTE
+    looks = [attempt(chart(minutes(0, 1, 2)), fetched=sent) for _ in range(3)]
+
+    result = folded(lake_of(tmp_path, *looks), terms=replace(TERMS, now_ms=NOW + 24 * HOUR))
+
+    assert [(gap.start_ms, gap.reason) for gap in result.record.gaps] == [
+        (START + 3 * MINUTE, "absent"),
+        (sent, "truncated"),
+    ]
 
 
 def test_a_candle_that_is_still_forming_is_left_out(tmp_path):
@@ -116,8 +201,15 @@ def test_rows_nobody_asked_for_are_left_out_and_the_page_proves_no_hole(tmp_path
 
     result = folded(lake_of(tmp_path, shifted, attempt(chart(minutes(*range(4, 14))))))
 
-    assert [minute for minute, _ in held(result)] == [4, 5, 6, 7, 8, 9]
-    assert reasons(result) == {"truncated"}
+    assert held(result) == []
+    assert reasons(result) == {"doubted"}
+    assert "2 answers not believed: 3 rows outside what was asked for, the first" in result.notes[0]
+
+
+def test_a_row_at_the_minute_a_contract_expires_is_left_out_and_counted(tmp_path):
+    result = folded(lake_of(tmp_path, attempt(chart(minutes(*range(11))))))
+
+    assert (result.record.rows, result.record.left_out, result.record.doubted) == (10, 1, 0)
 
 
 @pytest.mark.parametrize("factor", [1_000, 1 / 1_000])
@@ -126,7 +218,11 @@ def test_microseconds_or_seconds_sent_for_milliseconds_are_no_empty_page(tmp_pat
 
     result = folded(lake_of(tmp_path, *map(attempt, bodies)))
 
-    assert (result.record.rows, reasons(result)) == (0, {"truncated"})
+    assert (result.record.rows, reasons(result)) == (0, {"doubted"})
+    assert (
+        f"10 rows outside what was asked for, the first at {int(START * factor)} ms"
+        in (result.notes[0])
+    )
 
 
 def test_one_row_more_at_the_start_is_no_shift(tmp_path):
@@ -184,7 +280,9 @@ def test_a_good_row_heals_a_bad_one(tmp_path):
 def test_no_data_without_its_columns_is_an_empty_page(tmp_path, result):
     looks = [attempt(envelope(result)) for _ in range(2)]
 
-    assert reasons(folded(lake_of(tmp_path, *looks))) == {"absent"}
+    (gap,) = folded(lake_of(tmp_path, *looks)).record.gaps
+
+    assert (gap.reason, gap.seen) == ("unexplained", 2)
 
 
 def test_failed_attempts_are_counted_and_prove_nothing(tmp_path):

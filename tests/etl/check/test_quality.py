@@ -161,6 +161,7 @@ def test_a_lake_is_checked_with_what_it_holds(both, tmp_path):
         ("perpetuals_ohlcv", "holds nothing of perpetuals_ohlcv yet"),
         ("futures_basis", "no check of futures_basis: it is a function of futures_ohlcv"),
         ("instruments", "no check of instruments: its rows stand at no fixed step"),
+        ("delivery_prices", "no check of delivery_prices: its rows stand at no fixed step"),
     ],
 )
 def test_what_cannot_be_checked_is_one_clear_error(table, message, tmp_path):
@@ -175,7 +176,6 @@ def test_what_cannot_be_checked_is_one_clear_error(table, message, tmp_path):
         ("funding_rates", Scope("60", describes_past=True, is_candles=False)),
         ("volatility_index", Scope("1", describes_past=False, is_candles=False)),
         ("volatility_index_43200", Scope("720", describes_past=False, is_candles=False)),
-        ("delivery_prices", Scope("1D", describes_past=True, is_candles=False)),
         ("index_prices", Scope("60", describes_past=True, is_candles=False)),
     ],
 )

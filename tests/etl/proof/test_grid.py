@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.catalog import fetched, find_fetched
-from etl.proof.grid import NOT_OWED, Grid, pages, windows
+from etl.proof.grid import NOT_OWED, PROBED, Grid, pages, windows
+from etl.proof.protocol import Due
 from lake.ledger import SETTLED, Gap, Reading, Record
 from lake.span import Span, clip, union
 from validators.resolutions import RESOLUTIONS
@@ -30,12 +32,14 @@ def moment(*when):
     return int(datetime(*when, tzinfo=UTC).timestamp() * 1000)
 
 
-@given(spans, st.integers(1, 5), st.integers(1, 7))
-def test_pages_follow_each_other_and_are_no_longer_than_asked(one, step, rows):
+@given(spans, st.integers(1, 5), st.integers(2, 7))
+def test_pages_share_a_row_with_their_neighbours_and_are_no_longer_than_asked(one, step, rows):
     found = pages(one, step, rows)
 
     assert union(found) == union([one])
-    assert sum(page.end_ms - page.start_ms for page in found) == len(points(one))
+    assert [before.end_ms - after.start_ms for before, after in pairwise(found)] == [step] * (
+        max(len(found), 1) - 1
+    )
     assert all(page.end_ms - page.start_ms <= step * rows for page in found)
 
 
@@ -118,17 +122,21 @@ def gap(start, end, reason, **what):
     return Gap(at(start), at(end), reason, **what)
 
 
-def asked(*gaps, rows=10, within=EVER, clock=0, provisional=(), read_since=0):
-    record = Record(gaps=gaps, provisional=provisional)
-    found = windows(
-        record, GRID, rows=rows, within=within, clock_ms=clock, read_since_ms=read_since
-    )
+def asked(
+    *gaps, rows=10, within=EVER, clock=0, provisional=(), read_since=0, held=None, **looked_at
+):
+    first, last = held or (None, None)
+    edges = {} if held is None else {"first_ms": at(first), "last_ms": at(last)}
+    wanted = (Span(at(first), at(last + 1)),) if held else ()
+    record = Record(gaps=gaps, provisional=provisional, wanted=wanted, **edges)
+    due = Due(clock, read_since, **looked_at)
+    found = windows(record, GRID, rows=rows, within=within, due=due)
     return [(one.start_ms // MINUTE, one.end_ms // MINUTE) for one in found]
 
 
-@pytest.mark.parametrize("reason", ["not_asked", "no_answer"])
+@pytest.mark.parametrize("reason", ["not_asked", "no_answer", "doubted"])
 def test_what_nothing_is_known_of_is_asked_for_plainly_page_by_page(reason):
-    assert asked(gap(0, 25, reason)) == [(0, 10), (10, 20), (20, 25)]
+    assert asked(gap(0, 25, reason)) == [(0, 10), (9, 19), (18, 25)]
 
 
 @pytest.mark.parametrize("reason", ["unexplained", "truncated", "quarantined"])
@@ -139,6 +147,20 @@ def test_a_hole_is_asked_for_with_a_row_on_each_side(reason):
 @pytest.mark.parametrize("reason", sorted(SETTLED))
 def test_what_is_settled_is_not_asked_for(reason):
     assert asked(gap(0, 5, reason)) == []
+
+
+def test_what_is_settled_is_looked_at_again_when_it_is_time():
+    absent = gap(5, 7, "absent", retry_at_ms=1_000)
+
+    assert asked(absent, clock=999) == []
+    assert asked(absent, clock=1_000) == [(4, 8)]
+
+
+def test_what_waits_or_is_settled_is_looked_at_before_its_time_if_the_user_says_so():
+    waiting, settled = gap(2, 3, "quarantined", retry_at_ms=1_000), gap(20, 22, "absent")
+
+    assert asked(waiting, settled, is_now=True) == [(1, 4)]
+    assert asked(waiting, settled, again=frozenset({"absent"})) == [(19, 23)]
 
 
 def test_a_hole_is_left_alone_until_its_time_has_come():
@@ -157,8 +179,30 @@ def test_the_neighbours_of_a_part_are_those_of_its_whole_hole():
     assert asked(gap(3, 5, "absent"), gap(5, 6, "unexplained")) == [(2, 7)]
 
 
-def test_a_hole_wider_than_a_page_is_asked_for_in_pages_inside_it():
-    assert asked(gap(0, 12, "unexplained")) == [(0, 10), (10, 12)]
+def test_a_cut_hole_wider_than_a_page_is_asked_for_in_pages_and_as_a_whole():
+    assert asked(gap(0, 12, "truncated")) == [(-1, 13), (0, 10), (9, 12)]
+    assert asked(gap(0, 12, "quarantined")) == [(0, 10), (9, 12)]
+
+
+def test_a_hole_that_answers_left_is_asked_for_with_its_neighbours_however_wide_it_is():
+    """There are no rows in it to fill a page."""
+    assert asked(gap(5, 500, "unexplained"), held=(0, 600)) == [(4, 501)]
+
+
+@pytest.mark.parametrize(
+    ("hole", "window"), [((0, 2), (-1, 9)), ((98, 100), (91, 101)), ((0, 30), (-1, 39))]
+)
+def test_a_hole_with_rows_on_one_side_is_asked_for_with_a_page_of_them(hole, window):
+    """Another page that was cut at the very same row is unlikely."""
+    held = (0, hole[0] - 1) if hole[1] == 100 else (hole[1], 97)
+
+    assert asked(gap(*hole, "unexplained"), held=held) == [window]
+
+
+def test_what_follows_a_row_that_is_held_is_asked_for_from_there_on():
+    """It must come back the same."""
+    assert asked(gap(5, 8, "not_asked"), held=(0, 4)) == [(4, 8)]
+    assert asked(gap(4, 5, "absent"), gap(5, 8, "not_asked"), held=(0, 4)) == [(5, 8)]
 
 
 def test_a_hole_next_to_what_is_in_progress_has_its_flank_there():
@@ -189,20 +233,31 @@ def ledgers(draw):
     gaps = []
     for start, end in zip(edges, edges[1:], strict=False):  # noqa: RUF007  (runs of edges)
         if start < end and draw(st.booleans()):
+            reason = draw(st.sampled_from(REASONS))
             retry = draw(st.one_of(st.none(), st.integers(0, 20)))
-            gaps.append(gap(start, end, draw(st.sampled_from(REASONS)), retry_at_ms=retry))
+            retry = None if reason in NOT_OWED else retry
+            gaps.append(gap(start, end, reason, retry_at_ms=retry))
     return gaps
 
 
 @given(ledgers(), st.integers(0, 20), st.integers(3, 12))
-def test_every_due_minute_is_in_a_window_and_no_window_is_wider_than_a_page(gaps, clock, rows):
+def test_every_due_minute_is_in_a_window_no_wider_than_a_page_but_for_holes_answers_left(
+    gaps, clock, rows
+):
     found = asked(*gaps, clock=clock, rows=rows)
 
     covered = points(*(Span(*one) for one in found))
-    due = [g for g in gaps if not g.is_settled and (g.retry_at_ms or 0) <= clock]
+    due = [g for g in gaps if Due(clock, 0).has(g)]
     wanted = {point // MINUTE for g in due for point in range(g.start_ms, g.end_ms, MINUTE)}
+    wide = [Span(*one) for one in found if one[1] - one[0] > rows]
+    left = [
+        Span(g.start_ms // MINUTE, g.end_ms // MINUTE)
+        for g in due
+        if g.reason in PROBED | {"truncated"}
+    ]
     assert wanted <= covered
-    assert all(0 < end - start <= rows for start, end in found)
+    assert all(any(clip(hole, one) == hole for hole in left) for one in wide)
+    assert all(start < end for start, end in found)
     assert bool(due) == bool(found)
 
 
@@ -224,11 +279,10 @@ def test_a_page_of_funding_is_one_month():
 
     found = windows(
         Record(gaps=(week,)), FUNDING.proof.grid, rows=FUNDING.proof.page_rows, within=EVER,
-        clock_ms=0,
-        read_since_ms=0,
+        due=Due(0, 0),
     )  # fmt: skip
 
     assert [(one.end_ms - one.start_ms) // FUNDING.proof.grid.step_ms for one in found] == [
         744,
-        256,
+        257,
     ]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.proof.protocol import Answer, Read, Rules, Terms
+from etl.proof.protocol import Answer, Due, Read, Rules, Terms
 from etl.proof.sequence import SequenceProof
 from etl.proof.witnesses import RECHECK_MS
 from lake.ledger import Gap, Reading, Record
@@ -106,8 +106,9 @@ def test_rows_nobody_asked_for_prove_nothing():
 
     rows, said = PROOF.heard(page, Answer(DAY, NOW, is_ok=False))
 
-    assert (len(rows), said.is_ok, said.is_shifted) == (0, True, True)
-    assert [gap.reason for gap in gaps(trades(), [said])] == ["truncated"]
+    assert (len(rows), said.is_ok, said.is_believed) == (0, True, False)
+    assert said.doubt == f"1 rows outside what was asked for, the first at {30 * HOUR} ms"
+    assert [gap.reason for gap in gaps(trades(), [said])] == ["doubted"]
 
 
 def test_where_no_answer_came_the_ledger_says_so():
@@ -129,9 +130,7 @@ def test_what_is_wanted_more_is_asked_for_and_what_was_in_progress_again():
     after = PROOF.extend(before, [Span(0, 6 * HOUR)], terms())
 
     assert after.gaps == (Gap(2 * HOUR, 6 * HOUR, "not_asked"),)
-    assert PROOF.asks(after, within=DAY, clock_ms=NOW, read_since_ms=0) == [
-        Span(2 * HOUR, 6 * HOUR)
-    ]
+    assert PROOF.asks(after, within=DAY, due=Due(NOW, 0)) == [Span(2 * HOUR, 6 * HOUR)]
 
 
 def test_windows_are_no_wider_than_they_may_be_and_leave_out_what_is_settled_or_not_due():
@@ -145,11 +144,11 @@ def test_windows_are_no_wider_than_they_may_be_and_leave_out_what_is_settled_or_
     )
     within = Span(0, 60 * HOUR)
 
-    assert PROOF.asks(record, within=within, clock_ms=NOW, read_since_ms=6) == [
+    assert PROOF.asks(record, within=within, due=Due(NOW, 6)) == [
         Span(0, 10 * HOUR), Span(10 * HOUR, 20 * HOUR), Span(20 * HOUR, 24 * HOUR),
         Span(50 * HOUR, 51 * HOUR),
     ]  # fmt: skip
-    assert PROOF.asks(record, within=within, clock_ms=NOW, read_since_ms=5)[-1].end_ms < 50 * HOUR
+    assert PROOF.asks(record, within=within, due=Due(NOW, 5))[-1].end_ms < 50 * HOUR
 
 
 def test_a_row_that_broke_its_contract_twice_is_asked_for_a_day_later():

@@ -47,7 +47,6 @@ def test_members_added_later_are_ignored():
         chart(minutes(0), open=["100"]),
         chart([None]),
         chart([START + 0.5]),
-        chart([float(START)]),
         chart(["2024-03-01"]),
         envelope([]),
         envelope("ok"),
