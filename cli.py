@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from etl.commands import backfill, compute, database, instruments, lake, load
-from etl.commands.options import ERROR, Flags
-from etl.errors import EtlError
+from etl.commands import backfill, compute, database, heal, instruments, lake, load
+from etl.commands.options import ERROR, INTERRUPTED, STDOUT_CLOSED, Flags
+from etl.commands.stdout import printing
+from etl.commands.stopping import stopping
+from etl.errors import EtlError, StdoutClosedError
 from lake.errors import LakeError
 from validators.errors import ValidatorsError
 
@@ -18,7 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="The free, complete and verifiable history of Deribit on your own machine.",
-    epilog="Exit codes: 0 done and COMPLETE, 1 error, 2 usage, 3 INCOMPLETE, 4 UNKNOWN.",
+    epilog="Exit codes: 0 done and COMPLETE, 1 error, 2 usage, 3 INCOMPLETE, 4 UNKNOWN, "
+    "130 Ctrl-C, 141 nobody reads stdout, 143 killed.",
 )
 
 
@@ -48,6 +51,7 @@ def _root(
 
 
 app.add_typer(backfill.app)
+app.add_typer(heal.app)
 app.add_typer(lake.app)
 app.add_typer(compute.app)
 app.add_typer(load.app)
@@ -58,13 +62,23 @@ app.add_typer(database.app)
 
 def main() -> None:
     """Run the command line; an expected failure is one line on stderr and exit code 1."""
-    # A service manager's stop is Ctrl-C: asyncio knows how to end on that one cleanly.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        app()
-    except (EtlError, LakeError, ValidatorsError) as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(ERROR)
+    with stopping() as stop:
+        try:
+            with printing():
+                app()
+        except StdoutClosedError:
+            sys.exit(STDOUT_CLOSED)
+        except (EtlError, LakeError, ValidatorsError) as error:
+            if stop.number is None:
+                typer.echo(f"error: {error}", err=True)
+                sys.exit(ERROR)
+        except SystemExit as left:
+            if left.code == INTERRUPTED and stop.number is None:
+                stop.number = signal.SIGINT
+            raise
+        finally:
+            if stop.number is not None:
+                sys.exit(stop.exit_code)
 
 
 if __name__ == "__main__":

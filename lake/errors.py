@@ -3,6 +3,7 @@
 * LakeError
   x LakeFormatError     the lake was written by a newer version
   x CorruptFileError    a file of the lake cannot be read
+  x MissingColumnError  a file was written before a column was that is needed
   x PartitionBusyError  another process is writing the partition
   x DiskFullError       no space is left; what was published stays as it was
   x NotWritableError    the lake's folder cannot be written
@@ -30,6 +31,13 @@ class CorruptFileError(LakeError):
             "`deribit-lake verify --quarantine` sets it aside, `replay` or `heal` rebuilds it"
         )
         self.path = path
+
+
+class MissingColumnError(LakeError):
+    """A file was written before a column was that is needed of it."""
+
+    def __init__(self, path: Path, column: str) -> None:
+        super().__init__(f"{path} has no column {column}: run `deribit-lake replay`")
 
 
 class PartitionBusyError(LakeError):

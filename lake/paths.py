@@ -12,7 +12,7 @@ from lake.partition import Partition
 from lake.span import is_period
 from lake.write import publish_bytes
 
-FORMAT = 2  # raised when an older version could misread what this one writes
+FORMAT = 3  # raised when an older version could misread what this one writes
 MARKER = "lake.json"
 Top = Literal["clean", "derived"]
 """What is made from raw is clean, what is computed from published data is derived."""
@@ -22,9 +22,16 @@ TOPS: tuple[Top, ...] = get_args(Top)
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The root folder of a lake; open one with `open_lake`."""
+    """The root folder of a lake; open one with `open_lake`.
+
+    The root is absolute: to pyarrow and polars `s3:` or `~` at a path's start are no folders.
+    """
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """Make the root absolute."""
+        object.__setattr__(self, "root", self.root.absolute())
 
     def folder(self, top: Top, dataset: str) -> Path:
         """Return the folder that holds the published Parquet of a dataset."""

@@ -1,19 +1,21 @@
 """Read published data: frames in key order, and files that are what the ledger says."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.errors import CorruptFileError
+from lake.errors import CorruptFileError, MissingColumnError
 from lake.paths import Lake
 
 
 def scan(lake: Lake, dataset: str, part: str = "*") -> pl.LazyFrame:
     """Return the published rows of a dataset, lazily; no file means no rows and no columns.
+
+    Columns are taken by name: null where a file lacks one that another has.
 
     Raises
     ------
@@ -21,11 +23,35 @@ def scan(lake: Lake, dataset: str, part: str = "*") -> pl.LazyFrame:
         If a file is not readable Parquet.
     """
     paths = [path for path in lake.files(dataset) if part in {"*", path.parent.name}]
-    for path in paths:
-        check_footer(path)
-    if not paths:
+    frames = [scan_files(alike) for alike in by_schema(paths)]
+    if not frames:
         return pl.LazyFrame()
-    return pl.scan_parquet(paths, hive_partitioning=False)
+    return pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
+
+
+def scan_files(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Return the rows of Parquet files of one schema, lazily; a path is a path, and no pattern."""
+    return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
+
+
+def by_schema(paths: Iterable[Path]) -> list[list[Path]]:
+    """Return Parquet files in groups of the same columns; almost always it is one.
+
+    Raises
+    ------
+    CorruptFileError
+        If a file has no footer that can be read.
+    """
+    groups: list[tuple[pq.ParquetSchema, list[Path]]] = []
+    for path in paths:
+        schema = footer(path).schema
+        for known, group in groups:
+            if known.equals(schema):
+                group.append(path)
+                break
+        else:
+            groups.append((schema, [path]))
+    return [group for _, group in groups]
 
 
 def check_footer(path: Path) -> int:
@@ -60,12 +86,18 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     ------
     CorruptFileError
         If any of it cannot be read.
+    MissingColumnError
+        If it has no column of that name.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(columns=None if columns is None else list(columns))
+            table = file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
+    for name in columns or ():  # pyarrow passes over those that are not there
+        if name not in table.column_names:
+            raise MissingColumnError(path, name)
+    return table
 
 
 def held_parts(lake: Lake, dataset: str) -> list[str]:

@@ -1,23 +1,25 @@
 """Query the lake with DuckDB: one view per dataset, read-only."""
 
-import contextlib
-import io
 import re
 import sys
+import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
+from lake.answers import write
 from lake.errors import QueryError
 from lake.paths import SET_ASIDE, Lake
-from lake.read import check_footer
-from lake.write import publish_bytes
+from lake.read import by_schema
 
-VIEWS = Path(__file__).parent.parent / "sql" / "views"
+SQL = Path(__file__).parent.parent / "sql"
 _EXPLAIN = re.compile(
     r"(\s|--[^\n]*\n|/\*.*?\*/)*explain\b\s*(\([^)]*\)|analyze\b)?", re.IGNORECASE | re.DOTALL
 )
+_MAY_WRITE = re.compile(r"\b(COPY|INSERT|UPDATE|DELETE|MERGE|TRUNCATE)\b", re.IGNORECASE)
+_PATTERN = re.compile(r"[*?\[]")
 
 
 def open_views(lake: Lake) -> duckdb.DuckDBPyConnection:
@@ -31,13 +33,18 @@ def open_views(lake: Lake) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("LOAD icu")
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it would stand among the answers
+    root = _plain_root(connection, lake)
     held = lake.datasets()
     for name in held:
-        _create(connection, name, lake.files(name))
+        _create(connection, name, lake.files(name), lake.root, root)
     for folder in sorted((lake.root / "quarantine").glob("*")):
         if folder.name != SET_ASIDE:
-            _create(connection, f"quarantine_{folder.name}", sorted(folder.glob("*/*.parquet")))
-    for path in sorted(VIEWS.glob("*.sql")):
+            files = sorted(folder.glob("*/*.parquet"))
+            _create(connection, f"quarantine_{folder.name}", files, lake.root, root)
+    for path in sorted((SQL / "macros").glob("*.sql")):
+        connection.execute(path.read_text(encoding="utf-8"))
+    for path in sorted((SQL / "views").glob("*.sql")):
         _create_derived(connection, path.read_text(encoding="utf-8"), set(held))
     return connection
 
@@ -55,34 +62,11 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRe
         if len(statements) != 1:
             message = f"expected one query, got {len(statements)}: {sql.strip()!r}"
             raise QueryError(message)
-        _check_reads(statements[0].type, sql)
+        _check_reads(connection, statements[0].type, sql)
         return connection.sql(sql)
     except duckdb.Error as error:
         message = " ".join(str(error).split())
         raise QueryError(message) from error
-
-
-def write(answer: duckdb.DuckDBPyRelation, form: str, out: Path | None) -> None:
-    """Write an answer as ``table``, ``csv``, ``json`` or ``parquet``, to a file or stdout.
-
-    Raises
-    ------
-    QueryError
-        If Parquet is to go to a terminal, or the file cannot be written, or the query fails.
-    """
-    try:
-        data = _encode(answer, form)
-    except duckdb.Error as error:
-        message = " ".join(str(error).split())
-        raise QueryError(message) from error
-    if out is not None:
-        publish_bytes(data, out)
-    elif form == "parquet" and sys.stdout.isatty():
-        message = "Parquet is not for a terminal: give --out FILE, or redirect"
-        raise QueryError(message)
-    else:
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
 
 
 def converse(lake: Lake) -> None:
@@ -115,44 +99,74 @@ def _read_line(prompt: str) -> str | None:
         return None
 
 
-def _encode(answer: duckdb.DuckDBPyRelation, form: str) -> bytes:
-    if form == "table":
-        return _boxed(answer).encode()
-    frame = answer.pl()
-    if form == "csv":
-        return str(frame.write_csv()).encode()
-    if form == "json":
-        return str(frame.write_json()).encode() + b"\n"
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
+def _check_reads(
+    connection: duckdb.DuckDBPyConnection, kind: duckdb.StatementType, sql: str
+) -> None:
+    """Refuse what could write.
 
-
-def _boxed(answer: duckdb.DuckDBPyRelation) -> str:
-    with contextlib.redirect_stdout(io.StringIO()) as shown:
-        answer.show(max_rows=100)
-    return shown.getvalue()
-
-
-def _check_reads(kind: duckdb.StatementType, sql: str) -> None:
-    if kind == duckdb.StatementType.EXPLAIN:
-        explained = _EXPLAIN.match(sql)
-        inner = duckdb.extract_statements(sql[explained.end() :]) if explained else []
+    A PIVOT without IN is more than one statement to DuckDB, also inside a COPY; and a WITH may
+    hold an INSERT or a COPY. What can stand in FROM only reads.
+    """
+    text = sql
+    if explained := _EXPLAIN.match(sql):
+        text = sql[explained.end() :]
+        inner = duckdb.extract_statements(text)
         kind = inner[0].type if inner else kind
-    if kind != duckdb.StatementType.SELECT:
+    if kind not in {duckdb.StatementType.SELECT, duckdb.StatementType.MULTI}:
         message = f"the lake is read-only: {kind.name} is refused, SELECT is welcome"
         raise QueryError(message)
+    if kind == duckdb.StatementType.MULTI:
+        duckdb.extract_statements(_in_from(text))
+    if _MAY_WRITE.search(text):
+        connection.sql(f"EXPLAIN {_in_from(text)}")
 
 
-def _create(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
-    for path in files:
-        check_footer(path)
-    if files:
-        paths = ", ".join(_quoted(str(path)) for path in files)
-        connection.execute(
-            f'CREATE VIEW "{name}" AS '  # noqa: S608  (names of our own folders, quoted)
-            f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false)"
-        )
+def _in_from(sql: str) -> str:
+    """Return a query that asks one other, which ends at its semicolon if it has one."""
+    data = sql.encode()
+    ends = [at for at, _ in duckdb.tokenize(sql) if data[at : at + 1] == b";"]
+    return f"FROM (\n{data[: ends[0]].decode() if ends else sql}\n)"
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Sequence[Path],
+    root: Path,
+    plain: str,
+) -> None:
+    """Create a view of some files, their columns taken by name."""
+    reads = []
+    for alike in by_schema(files):
+        paths = ", ".join(_quoted(_literal(path, root, plain)) for path in alike)
+        reads.append(f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false)")  # noqa: S608  quoted
+    if reads:
+        quoted = name.replace('"', '""')
+        connection.execute(f'CREATE VIEW "{quoted}" AS {" UNION ALL BY NAME ".join(reads)}')
+
+
+def _plain_root(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str:
+    """Return a path of the lake that is no pattern to DuckDB: a link to it, where its own is one.
+
+    DuckDB takes every path for a pattern, and has no way to write one of another name in it
+    that holds whatever lies beside.
+    """
+    root = str(lake.root)
+    if not _PATTERN.search(root):
+        return root
+    folder = tempfile.TemporaryDirectory(prefix="deribit-lake-")
+    weakref.finalize(connection, folder.cleanup)
+    link = Path(folder.name, "lake")
+    if _PATTERN.search(str(link)):
+        message = f"the folder for temporary files, {folder.name}, has *, ? or [ in it: set TMPDIR"
+        raise QueryError(message)
+    link.symlink_to(root)
+    return str(link)
+
+
+def _literal(path: Path, root: Path, plain: str) -> str:
+    inside = str(path.relative_to(root))
+    return f"{plain}/{_PATTERN.sub(lambda found: f'[{found[0]}]', inside)}"
 
 
 def _create_derived(connection: duckdb.DuckDBPyConnection, sql: str, have: set[str]) -> None:

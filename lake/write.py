@@ -23,6 +23,18 @@ def publish_bytes(data: bytes, path: Path) -> None:
     _publish(path, lambda file: file.write(data))
 
 
+def write_out(data: bytes, path: Path) -> None:
+    """Write `data` where a user says: a file atomically, at the end of a link where it is one.
+
+    A device or a pipe is written to: a file renamed over it would take its place.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with disk_errors(path), path.open("wb") as file:
+            file.write(data)
+    else:
+        publish_bytes(data, Path(os.path.realpath(path)))
+
+
 def publish_table(table: pa.Table, path: Path, *, level: int = ZSTD_LEVEL) -> None:
     """Write `table` to Parquet at `path` atomically and durably.
 

@@ -143,8 +143,9 @@ def query(
 
     Example: deribit-lake query "SELECT count(*) FROM perpetuals_ohlcv"
     """
+    from lake.answers import write
     from lake.errors import QueryError
-    from lake.views import open_views, select, write
+    from lake.views import open_views, select
 
     lake = lake_of(context)
     try:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etl.commands.stopping import KEPT
+
 if TYPE_CHECKING:
     from etl.check.status import Status
     from etl.config import Settings
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from lake.paths import Lake
 
 ERROR, INCOMPLETE, UNKNOWN, INTERRUPTED = 1, 3, 4, 130
+STDOUT_CLOSED = 141  # as any program that SIGPIPE ends
 
 Instruments = Annotated[str, typer.Option(help="Names, separated by commas.")]
 Start = Annotated[str | None, typer.Option(help="First moment, UTC; default: the listing.")]
@@ -101,7 +104,7 @@ def reporting(settings: "Settings") -> Iterator["Progress"]:
         with logging_to(settings.log_dir), progress_on(is_terminal=sys.stderr.isatty()) as progress:
             yield progress
     except KeyboardInterrupt:
-        typer.echo("interrupted: what was fetched is kept; run the same command again", err=True)
+        typer.echo(KEPT, err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -20,13 +20,13 @@ from etl.errors import EtlError, UsageError
 from etl.instruments.record import Listing
 from etl.progress import Progress
 from lake.arrow import arrow
-from lake.errors import CorruptFileError
+from lake.errors import CorruptFileError, MissingColumnError
 from lake.ledger import Input, Record, records, write_record
 from lake.lock import locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import Content, publish, tidy
-from lake.read import checksum, read_table
+from lake.read import checksum, read_table, scan_files
 from lake.span import Span
 from validators import contract
 
@@ -176,8 +176,10 @@ def _tail(path: Path, columns: Sequence[str], since_ms: int) -> pa.Table:
     """Return the last rows of a file without reading those before their row group."""
     since = pl.lit(since_ms * 1000).cast(pl.Datetime("us", "UTC"))
     try:
-        rows = pl.scan_parquet(path).filter(pl.col("timestamp") >= since).select(columns)
-        return arrow(rows.collect())
+        held = scan_files([path])
+        for name in {*columns} - {*held.collect_schema()}:
+            raise MissingColumnError(path, name)
+        return arrow(held.filter(pl.col("timestamp") >= since).select(columns).collect())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CorruptFileError(path, error) from error
 

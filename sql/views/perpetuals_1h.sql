@@ -8,8 +8,9 @@ SELECT
     max(high) AS high,
     min(low) AS low,
     arg_max(close, timestamp) AS close,
-    sum(volume) AS volume,
-    sum(cost) AS cost,
+    exact_sum(volume) AS volume,
+    exact_sum(cost) AS cost,
     count(*) AS minutes
 FROM perpetuals_ohlcv
-GROUP BY ALL;
+GROUP BY ALL
+ORDER BY instrument, timestamp;

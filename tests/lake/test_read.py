@@ -5,10 +5,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lake.errors import CorruptFileError
+from lake.errors import CorruptFileError, MissingColumnError
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.read import (
+    by_schema,
     check_footer,
     checksum,
     held_parts,
@@ -131,3 +132,16 @@ def test_damage_behind_a_good_footer_is_found_by_reading(tmp_path):
 def test_instruments_with_a_file_are_held(lake):
     assert held_parts(lake, "perpetuals_ohlcv") == ["BTC-PERPETUAL", "ETH-PERPETUAL"]
     assert held_parts(lake, "funding_rates") == []
+
+
+def test_a_column_a_file_has_not_is_missed_by_name(lake):
+    with pytest.raises(MissingColumnError, match=r"2024\.parquet has no column cost: run"):
+        read_table(lake.clean(BTC_2024), ["close", "cost"])
+
+
+def test_files_are_alike_that_have_the_same_columns(lake, tmp_path):
+    more = tmp_path / "more.parquet"
+    publish_table(THREE.append_column("cost", pa.array([1.0, 2.0, 3.0])), more)
+    btc, eth = lake.clean(BTC_2024), lake.clean(ETH_2023)
+
+    assert by_schema([btc, more, eth]) == [[btc, eth], [more]]

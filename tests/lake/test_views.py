@@ -1,16 +1,24 @@
 import io
 import json
+import math
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
+from pathlib import Path
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
+from lake.answers import write
 from lake.errors import CorruptFileError, QueryError
 from lake.partition import Partition
 from lake.paths import Lake
-from lake.views import converse, open_views, select, write
+from lake.read import scan
+from lake.views import converse, open_views, select
 from lake.write import publish_table
 
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
@@ -106,6 +114,11 @@ def test_minutes_are_resampled_by_hand(lake, view, expected):
         "SET TimeZone = 'Europe/Berlin'",
         "PRAGMA database_list",
         "INSERT INTO perpetuals_ohlcv SELECT * FROM perpetuals_ohlcv",
+        "WITH a AS (COPY (SELECT 1) TO '{out}') FROM a",
+        "EXPLAIN ANALYZE WITH a AS (COPY (SELECT 1) TO '{out}') FROM a",
+        "COPY (PIVOT perpetuals_ohlcv ON instrument USING sum(cost)) TO '{out}'",
+        "EXPLAIN ANALYZE COPY (PIVOT perpetuals_ohlcv ON instrument USING sum(cost)) TO '{out}'",
+        "CREATE TABLE t AS PIVOT perpetuals_ohlcv ON instrument USING sum(cost)",
     ],
 )
 def test_what_would_write_is_refused_and_writes_nothing(lake, tmp_path, sql):
@@ -117,10 +130,37 @@ def test_what_would_write_is_refused_and_writes_nothing(lake, tmp_path, sql):
 
 
 @pytest.mark.parametrize(
-    "sql", ["EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1", "WITH a AS (SELECT 1) FROM a"]
+    ("sql", "count"),
+    [
+        ("EXPLAIN SELECT 1", 1),
+        ("EXPLAIN ANALYZE SELECT 1", 1),
+        ("WITH a AS (SELECT 1) FROM a", 1),
+        ("FROM perpetuals_ohlcv", 4),
+        ("FROM perpetuals_ohlcv SELECT close", 4),
+        ("TABLE perpetuals_ohlcv", 4),
+        ("VALUES (1, 2), (3, 4)", 2),
+        ("SHOW TABLES", 4),
+        ("DESCRIBE perpetuals_ohlcv", 8),
+        ("SUMMARIZE perpetuals_ohlcv", 8),
+        ("SUMMARIZE SELECT 1", 1),
+        ("UNPIVOT perpetuals_ohlcv ON open, close INTO NAME what VALUE price", 8),
+        ("PIVOT perpetuals_ohlcv ON instrument USING sum(cost) GROUP BY timestamp", 3),
+        ("PIVOT perpetuals_ohlcv ON instrument USING sum(cost) GROUP BY timestamp; -- é;", 3),
+        ("FROM (PIVOT perpetuals_ohlcv ON instrument USING sum(cost) GROUP BY timestamp)", 3),
+        ("WITH p AS (PIVOT perpetuals_1d ON instrument USING any_value(cost)) FROM p", 3),
+        ("EXPLAIN PIVOT perpetuals_ohlcv ON instrument USING sum(cost)", 1),
+        ("SELECT 'copy; delete' AS words", 1),
+        ("SELECT 1 AS delete;", 1),
+    ],
 )
-def test_what_only_reads_is_answered(lake, sql):
-    assert len(rows(lake, sql)) == 1
+def test_what_only_reads_is_answered_in_every_form(lake, tmp_path, sql, count):
+    connection = open_views(lake)
+
+    for form in ("table", "csv", "json", "parquet"):
+        write(select(connection, sql), form, tmp_path / form)
+
+    assert len(pl.read_parquet(tmp_path / "parquet")) == count
+    assert len(json.loads((tmp_path / "json").read_text())) == count
 
 
 @pytest.mark.parametrize("sql", ["", ";", "SELECT 1; SELECT 2", "SELECT 1; DROP VIEW x"])
@@ -209,3 +249,169 @@ def test_a_conversation_survives_a_wrong_query(lake, monkeypatch, capsysbinary):
     assert shown.startswith("views: ")
     assert "error: Parser Error" in shown
     assert "4" in shown.rpartition("error")[2]
+
+
+ODD = [
+    "lake[12]", "lake*", "lake?", "lake**", "[", "]", "[!l]*", "[^a]", "lake[", "a b", " ",
+    "year=2020", "o'quote", 'do"uble', "-x", "{lake1,lake2}", "#h", "p%20q", "ünï☃", "back\\slash",
+    "a\\*b", "\\[x\\]", "~", "s3:", "file:", "a;b", "$HOME", "(lake1|x)", "!x", "**",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def among_others(tmp_path_factory):
+    """Return a folder of lakes of the oddest names, each of which holds its own candle."""
+    folder = tmp_path_factory.mktemp("odd")
+    for number, name in enumerate([*ODD, "lake1", "lake2"]):
+        table = candles(BTC, START + timedelta(minutes=number))
+        for place in ("clean", "quarantine"):
+            path = getattr(Lake(folder / name), place)(Partition("perpetuals_ohlcv", BTC, "2024"))
+            publish_table(table, path)
+    return folder
+
+
+@pytest.mark.parametrize("is_relative", [False, True], ids=["absolute", "relative"])
+@pytest.mark.parametrize("name", ODD)
+def test_a_lake_of_an_odd_name_answers_with_its_own_rows(
+    among_others, monkeypatch, name, is_relative
+):
+    monkeypatch.chdir(among_others)
+    lake = Lake(Path(name) if is_relative else among_others / name)
+    moment = START + timedelta(minutes=ODD.index(name))
+    sql = "SELECT timestamp FROM perpetuals_ohlcv UNION ALL FROM (FROM quarantine_perpetuals_ohlcv"
+
+    assert rows(lake, f"{sql} SELECT timestamp)") == [(moment,), (moment,)]
+    assert scan(lake, "perpetuals_ohlcv").collect()["timestamp"].to_list() == [moment]
+    assert "year" not in scan(lake, "perpetuals_ohlcv").collect_schema().names()
+
+
+def test_no_link_to_a_lake_of_an_odd_name_is_left_behind(among_others, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    connection = open_views(Lake(among_others / "lake[12]"))
+    assert len(list(tmp_path.iterdir())) == 1
+
+    del connection
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_temporary_files_that_is_a_pattern_is_refused_by_name(
+    among_others, tmp_path, monkeypatch
+):
+    (tmp_path / "[t]").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "[t]"))
+
+    with pytest.raises(QueryError, match="set TMPDIR"):
+        open_views(Lake(among_others / "lake[12]"))
+
+
+def test_a_folder_of_an_odd_name_inside_a_lake_is_what_it_says(lake):
+    for part in ("B[TC]", "BT"):
+        path = lake.root / "clean" / 'my "own" [x]' / part / "2024.parquet"
+        publish_table(candles(part, START), path)
+
+    found = rows(lake, 'SELECT instrument FROM "my ""own"" [x]" ORDER BY 1')
+
+    assert found == [("BT",), ("B[TC]",)]
+
+
+def test_columns_are_taken_by_name_whichever_file_has_them(lake):
+    """One file of 2023 lacks a column, one of 2025 has one more, and an integer became a double."""
+    table = candles(BTC, START)
+    for year, other in {
+        "2023": table.drop_columns("cost").set_column(6, "volume", pa.array([1])),
+        "2025": table.append_column("trades", pa.array([7])).set_column(6, "volume", [[1.5]]),
+    }.items():
+        publish_table(other, lake.clean(Partition("perpetuals_ohlcv", BTC, year)))
+    columns = ("instrument", "cost", "volume", "trades")
+    expected = [
+        (BTC, None, 1.0, None),
+        *[(BTC, 10.0, 1.0, None)] * 3,
+        (BTC, 10.0, 1.5, 7),
+        (ETH, 10.0, 1.0, None),
+    ]
+
+    found = rows(lake, f"SELECT {', '.join(columns)} FROM perpetuals_ohlcv")
+    scanned = scan(lake, "perpetuals_ohlcv").select(columns).collect().rows()
+
+    assert sorted(found, key=repr) == sorted(scanned, key=repr) == sorted(expected, key=repr)
+    sql = "SELECT sum(minutes)::INT, max(cost) FROM perpetuals_1d"
+    assert rows(lake, sql) == [(6, 30.0)]
+
+
+@pytest.fixture(scope="module")
+def many_pieces(tmp_path_factory):
+    """Return a lake whose files are of pieces small enough that threads meet them in any order."""
+    lake = Lake(tmp_path_factory.mktemp("pieces"))
+    amounts = np.random.default_rng(7).lognormal(size=14_401).round(8)
+    for part, year in product((BTC, ETH), (2023, 2024)):
+        start = START.replace(year=year)
+        minutes = pl.datetime_range(start, start + timedelta(days=10), "1m", eager=True)
+        frame = pl.DataFrame(candles(part, *minutes)).with_columns(
+            volume=amounts, cost=amounts * 60_000.1
+        )
+        path = lake.clean(Partition("perpetuals_ohlcv", part, str(year)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(path, row_group_size=2_048)
+    return lake
+
+
+@pytest.mark.parametrize("view", ["perpetuals_1h", "perpetuals_1d", "perpetuals_1d_0800"])
+def test_ten_runs_of_a_resampled_view_are_one(many_pieces, view):
+    connection = open_views(many_pieces)
+    connection.execute("SET threads = 4")
+
+    runs = {select(connection, f"FROM {view}").pl().write_csv() for _ in range(10)}
+
+    assert len(runs) == 1
+
+
+def test_volumes_of_a_resampled_view_are_the_sums_of_the_decimals_sent(many_pieces):
+    sent = scan(many_pieces, "perpetuals_ohlcv").collect()
+    expected = {
+        (instrument, day): float(sum(Decimal(repr(one)) for one in minutes["volume"]))
+        for (instrument, day), minutes in sent.group_by(
+            "instrument", pl.col("timestamp").dt.truncate("1d")
+        )
+    }
+
+    found = rows(many_pieces, "SELECT instrument, timestamp, volume FROM perpetuals_1d")
+
+    assert {(instrument, day): volume for instrument, day, volume in found} == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("(0.1), (0.2)", 0.3),
+        ("(1e29), (1e30)", 1.1e30),
+        ("('inf'), ('1')", math.inf),
+        ("(NULL), (1.0)", 1.0),
+        ("(NULL)", None),
+    ],
+)
+def test_an_exact_sum_is_one_of_decimals_where_they_are_some(lake, values, expected):
+    sql = f"SELECT exact_sum(x::DOUBLE) FROM (VALUES {values}) AS t (x)"
+
+    assert rows(lake, sql) == [(expected,)]
+
+
+def test_an_exact_sum_with_nan_is_nan(lake):
+    sql = "SELECT exact_sum(x::DOUBLE) FROM (VALUES ('nan'), ('1')) AS t (x)"
+
+    assert math.isnan(rows(lake, sql)[0][0])
+
+
+def test_a_bar_without_a_trade_has_no_price_of_its_turnover(tmp_path):
+    """A filler's cost over its volume is 0/0, which is NaN to DuckDB and an error to PostgreSQL."""
+    lake = Lake(tmp_path)
+    table = candles(BTC, START, START + timedelta(minutes=1), START + timedelta(minutes=2))
+    fillers = table.set_column(6, "volume", [[0.0, 0.0, 2.0]]).set_column(
+        7, "cost", [[0.0, 0.0, 5.0]]
+    )
+    publish_table(fillers, lake.clean(Partition("perpetuals_ohlcv", BTC, "2024")))
+    price = "sum(cost) / nullif(sum(volume), 0)"
+
+    by_hour = f"SELECT {price} FROM perpetuals_1h GROUP BY timestamp ORDER BY timestamp"
+    assert rows(lake, by_hour) == [(None,), (2.5,)]
+    assert rows(lake, "SELECT avg(cost / nullif(volume, 0)) FROM perpetuals_ohlcv") == [(2.5,)]

@@ -69,7 +69,7 @@ def test_a_price_of_last_year_is_as_old_as_its_trade(tmp_path, stale, dataset, i
             "expiration_timestamp": EXPIRY_MS,
         },
     ]
-    raw.stage([attempt(envelope(listed))], living_request(lake, "future", str).folder)
+    raw.stage([attempt(envelope(listed))], living_request(lake, "future").folder)
     for each, name in (("futures_ohlcv", FUTURE), ("perpetuals_ohlcv", PERPETUAL)):
         publish(lake, each, name, NEW_YEAR + timedelta(days=1))
     publish(lake, dataset, instrument, NEW_YEAR - 10 * MINUTE)
