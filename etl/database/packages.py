@@ -69,6 +69,8 @@ def unpacked(cache: Path | None = None) -> Path:
     if not is_unpacked(root):
         try:
             root.parent.mkdir(parents=True, exist_ok=True)
+            if cache is None and os.geteuid() == 0:
+                root.parent.chmod(0o755)  # whatever the umask: the server's user reads it
             with alone(root.with_name(f"{root.name}.lock")):
                 if not is_unpacked(root):
                     _unpack(root)
@@ -109,16 +111,20 @@ def run(command: Sequence[object], **options: object) -> str:
     Raises
     ------
     LocalServerError
-        If it fails; the message is its last line.
+        If it cannot be run, or fails; the message is its last line.
     """
-    done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603  the commands are ours
-        [str(word) for word in command],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
+    try:
+        done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603  the commands are ours
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+    except OSError as error:
+        message = f"cannot run {command[0]}: {error.strerror or error}"
+        raise LocalServerError(message) from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
         message = f"{Path(str(command[0])).name} failed ({done.returncode}): {said[-1]}"

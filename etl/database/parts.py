@@ -20,7 +20,7 @@ from etl.database.exact import exact
 from etl.database.months import months_of
 from etl.database.tables import Table, table_of
 from etl.dataset import Dataset, part_of
-from etl.errors import LoadError, UsageError
+from etl.errors import ExactError, LoadError, UsageError
 from lake.arrow import arrow
 from lake.ledger import Record, records
 from lake.partition import Partition
@@ -151,7 +151,11 @@ def _parts(
     if checksum(whole) != record.checksum:
         message = f"{path} is not what its ledger says: run this again, and if it says so again, "
         raise LoadError(message + "`deribit-lake verify`")
-    rows = in_table(whole, dataset)
+    try:
+        rows = in_table(whole, dataset)
+    except ExactError as error:
+        message = f"{path}: {error}"
+        raise LoadError(message) from error
     if not has_time(table_of(dataset.model)):
         return {Entry(partition.part, NO_MONTH): rows}
     return {
@@ -170,14 +174,23 @@ def in_table(rows: pa.Table, dataset: Dataset) -> pa.Table:
         If a column cannot be cast exactly.
     """
     table, schema = table_of(dataset.model), schema_of(dataset)
-    chosen = rows.select(schema.names).replace_schema_metadata()
-    for number, column in enumerate(table.columns):
-        if column.type == "jsonb":
+    chosen = _by_name(rows, schema).replace_schema_metadata()
+    for column in table.columns:
+        if column.type == "jsonb" and column.name in chosen.column_names:
+            number = chosen.schema.get_field_index(column.name)
             chosen = chosen.set_column(number, column.name, _canonical(chosen[column.name]))
     exactly = exact(chosen, schema)
     return (
         exactly if has_time(table) else exactly.sort_by([(one, "ascending") for one in table.key])
     )
+
+
+def _by_name(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns of a table that are there, and nulls for one added later that may be."""
+    for field in schema:
+        if field.nullable and field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.select([name for name in schema.names if name in rows.column_names])
 
 
 def _canonical(texts: pa.ChunkedArray) -> pa.Array:

@@ -7,19 +7,17 @@ root. Its password is made up here and stands in the passfile alone.
 
 import json
 import os
-import pwd
 import re
 import secrets
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from etl.database.folder import as_owner, folder_errors, make_folder, owner, write_private
 from etl.database.packages import alone, run, unpacked
 from etl.errors import LocalServerError
 
@@ -62,7 +60,7 @@ def up(
     Parameters
     ----------
     db_dir : Path
-        Folder of the server, made if there is none.
+        Folder of the server, made if there is none; a link, where root's server cannot reach it.
     port : int, optional
         Port on loopback; default: the one of last time, else a free one.
     durable : bool
@@ -75,10 +73,9 @@ def up(
     LocalServerError
         If PostgreSQL cannot be had on this machine, or does not start.
     """
-    db_dir = db_dir.absolute()
     programs = unpacked(cache)
-    with _folder_errors(db_dir):
-        _make_folder(db_dir)
+    with folder_errors(db_dir):
+        db_dir = make_folder(db_dir.absolute())
         with alone(db_dir / "lock"):
             running = status(db_dir) or _start(db_dir, programs, port, durable=durable)
     if port not in {None, running.port}:
@@ -97,8 +94,8 @@ def down(db_dir: Path) -> int | None:
     LocalServerError
         If it does not stop in two minutes.
     """
-    cluster = db_dir.absolute() / "cluster"
-    with _folder_errors(db_dir):
+    cluster = db_dir.resolve() / "cluster"
+    with folder_errors(db_dir):
         pid = _postmaster(cluster)
         if pid is None:
             return None
@@ -114,8 +111,8 @@ def down(db_dir: Path) -> int | None:
 
 def status(db_dir: Path) -> ServerState | None:
     """Return the running server of a folder, None if there is none."""
-    db_dir = db_dir.absolute()
-    with _folder_errors(db_dir):
+    db_dir = db_dir.resolve()
+    with folder_errors(db_dir):
         pid, port = _postmaster(db_dir / "cluster"), _port_of_last_time(db_dir)
     if pid is None or port is None:
         return None
@@ -139,15 +136,6 @@ def server_dsn(db_dir: Path) -> str | None:
     return running.dsn if running else None
 
 
-@contextmanager
-def _folder_errors(db_dir: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        message = f"cannot use {db_dir}: {error.strerror or error}"
-        raise LocalServerError(message) from error
-
-
 def _start(db_dir: Path, programs: Path, port: int | None, *, durable: bool) -> ServerState:
     cluster, log = db_dir / "cluster", db_dir / "server.log"
     if not cluster.exists():
@@ -155,14 +143,15 @@ def _start(db_dir: Path, programs: Path, port: int | None, *, durable: bool) -> 
     _drop_stale_pid_file(cluster)
     chosen = _choose_port(port, _port_of_last_time(db_dir))
     config = _CONFIG.format(host=HOST, port=chosen) + ("" if durable else _NOT_DURABLE)
-    _write(cluster / "deribit-lake.conf", config, _owner())
-    _write(db_dir / "server.json", json.dumps({"port": chosen}) + "\n")
+    write_private(cluster / "deribit-lake.conf", config, owner())
+    write_private(db_dir / "server.json", json.dumps({"port": chosen}) + "\n")
     with log.open("a") as file:
-        os.chown(log, *_owner())
+        os.chown(log, *owner())
         said_before = file.tell()
-    start = [programs / "pg_ctl", "start", "-s", "-w", "-t", START_SECONDS, "-D", cluster]
+    # pg_ctl hands both paths to a shell between double quotes: none of the user's words in them
+    start = [programs / "pg_ctl", "start", "-s", "-w", "-t", START_SECONDS, "-D", "."]
     try:
-        run(_as_owner([*start, "-l", log]), cwd=cluster, env=_environment())
+        run(as_owner([*start, "-l", f"../{log.name}"]), cwd=cluster, env=_environment())
     except LocalServerError as error:
         message = f"the server did not start ({_last_complaint(log, said_before)}): see {log}"
         raise LocalServerError(message) from error
@@ -180,18 +169,18 @@ def _initialise(db_dir: Path, programs: Path) -> None:
     password = secrets.token_urlsafe(24)
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
-    os.chown(new, *_owner())
+    os.chown(new, *owner())
     try:
-        _write(password_file, password, _owner())
+        write_private(password_file, password, owner())
         options = ["-U", USER, "-A", "scram-sha-256", "--pwfile", password_file, "-E", "UTF8"]
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         initdb = [programs / "initdb", "-D", new, *options, *locale]
-        run(_as_owner(initdb), cwd=new, env=_environment())
+        run(as_owner(initdb), cwd=new, env=_environment())
     finally:
         password_file.unlink(missing_ok=True)
     with (new / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write("include 'deribit-lake.conf'  # written anew by every `db up`\n")
-    _write(db_dir / "passfile", f"{HOST}:*:*:{USER}:{password}\n")
+    write_private(db_dir / "passfile", f"{HOST}:*:*:{USER}:{password}\n")
     new.rename(db_dir / "cluster")
 
 
@@ -203,48 +192,9 @@ def _make_database(db_dir: Path, programs: Path, port: int) -> None:
         run([*psql, f"CREATE DATABASE {DATABASE}"], env=environment)
 
 
-def _make_folder(db_dir: Path) -> None:
-    """Make the folder so that the server's user can pass through it."""
-    db_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-    if os.geteuid() == 0:
-        try:
-            run(_as_owner(["test", "-x", db_dir]))
-        except LocalServerError:
-            user = pwd.getpwuid(_owner()[0]).pw_name
-            message = f"the server's user {user} cannot reach {db_dir}: choose DERIBIT_LAKE_DB_DIR"
-            raise LocalServerError(message) from None
-
-
-def _owner() -> tuple[int, int]:
-    """Return the user and group the server runs as: never root."""
-    if os.geteuid() != 0:
-        return os.geteuid(), os.getegid()
-    names = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = names.get("postgres") or names["nobody"]
-    return entry.pw_uid, entry.pw_gid
-
-
-def _as_owner(command: Sequence[object]) -> list[str]:
-    words = [str(word) for word in command]
-    if os.geteuid() != 0:
-        return words
-    user, group = _owner()
-    return ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--", *words]
-
-
 def _environment() -> dict[str, str]:
     """Return the environment of the server: none of the caller's PG* settings, no DSN."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-
-
-def _write(path: Path, text: str, owner: tuple[int, int] | None = None) -> None:
-    """Write a file that only its owner can read."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        if owner is not None:
-            os.fchown(descriptor, *owner)
 
 
 def _postmaster(cluster: Path) -> int | None:

@@ -1,7 +1,7 @@
 """The queries of docs/sql.md answer, read only the chunks they need, and use the primary key."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +19,7 @@ QUERIES = re.findall(r"^```sql\n(.*?);\n```", PAGE.read_text("utf-8"), re.DOTALL
 OF_CANDLES = [query for query in QUERIES if not re.search(r"reference\.(?!load_)", query)]
 BOUNDED = [query for query in OF_CANDLES if "timestamp >" in query]
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
+QUIET = datetime(2025, 3, 1, tzinfo=UTC)  # a day of fillers of one, an hour of the other
 CHUNKS = 6  # of 90 days, that the span above lies in
 
 
@@ -26,8 +27,8 @@ CHUNKS = 6  # of 90 days, that the span above lies in
 def settings(server, execute, template, tmp_path_factory):
     """Return a database that holds fifteen months of two perpetuals and their funding."""
     root = tmp_path_factory.mktemp("cookbook") / "lake"
-    for instrument in (BTC, "ETH-PERPETUAL"):
-        publish(root, candles(START, END, instrument))
+    for instrument, quiet in ((BTC, timedelta(days=1)), ("ETH-PERPETUAL", timedelta(hours=1))):
+        publish(root, without_trades(candles(START, END, instrument), QUIET, QUIET + quiet))
     publish(root, funding(), "funding_rates")
     name = "deribit_cookbook"
     execute(f"CREATE DATABASE {name} TEMPLATE {template}")
@@ -37,6 +38,14 @@ def settings(server, execute, template, tmp_path_factory):
         execute_script(connection, "ANALYZE")
     yield settings
     execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def without_trades(rows, start, end):
+    is_filler = pl.col("timestamp").is_between(start, end, closed="left")
+    return rows.with_columns(
+        pl.when(is_filler).then(0.0).otherwise(pl.col(name)).alias(name)
+        for name in ("volume", "cost")
+    )
 
 
 def funding():
@@ -73,6 +82,16 @@ def test_every_query_answers(settings, query):
     rows = ask(settings, query)
 
     assert rows or "previous" in query  # the one that looks for holes finds none
+
+
+def test_a_bar_without_a_trade_has_no_volume_weighted_price(settings):
+    by_hour, of_day = (query for query in OF_CANDLES if "AS vwap" in query)
+
+    prices = [row[-1] for row in ask(settings, by_hour)]
+
+    assert [number for number, price in enumerate(prices) if price is None] == [0]
+    assert prices[1] == pytest.approx(60_000.0)
+    assert ask(settings, of_day) == [(None, 1_440)]
 
 
 @pytest.mark.parametrize("query", BOUNDED, ids=range(len(BOUNDED)))

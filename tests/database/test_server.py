@@ -11,36 +11,46 @@ from pathlib import Path
 import pytest
 
 from etl.config import Settings
-from etl.database import packages, server
+from etl.database import folder, packages, server
 from etl.database.connection import connect, execute_script, fetch
 from etl.errors import LocalServerError, UnreachableError
 
 pytestmark = pytest.mark.usefixtures("programs")
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server has another user")
 
 
 @contextmanager
 def folder_of_a_server():
     """Give the folder of a server that is not there yet, and see to it that none stays."""
-    folder = Path(tempfile.mkdtemp(prefix="deribit-lake-server-"))
-    folder.chmod(0o711)
+    parent = Path(tempfile.mkdtemp(prefix="deribit-lake-server-"))
+    parent.chmod(0o711)
     try:
-        yield folder / "db"
+        yield parent / "db"
     finally:
-        server.down(folder / "db")
-        shutil.rmtree(folder)
+        server.down(parent / "db")
+        shutil.rmtree(parent)
 
 
 @pytest.fixture(scope="module")
 def db_dir():
     """Return the folder of a server that runs or not: each test begins by what it needs."""
-    with folder_of_a_server() as folder:
-        yield folder
+    with folder_of_a_server() as name:
+        yield name
 
 
 @pytest.fixture
 def new_db_dir():
-    with folder_of_a_server() as folder:
-        yield folder
+    with folder_of_a_server() as name:
+        yield name
+
+
+@pytest.fixture
+def closed(tmp_path, monkeypatch, new_db_dir):
+    """Return a folder root's server cannot pass, as /root is; what is open lies beside it."""
+    monkeypatch.setattr(folder, "OPEN_TO_ALL", new_db_dir.parent / "open")
+    tmp_path.chmod(0o700)
+    yield tmp_path
+    server.down(tmp_path / "db")
 
 
 def settings(db_dir):
@@ -54,10 +64,10 @@ def ask(db_dir, sql):
 
 def command_lines():
     """Yield the command line and environment of every process we may look at."""
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
             try:
-                yield (folder / name).read_bytes()
+                yield (process / name).read_bytes()
             except OSError:  # it ended, or belongs to somebody else
                 continue
 
@@ -173,8 +183,12 @@ def test_a_port_somebody_took_meanwhile_is_replaced(db_dir):
 
 
 def test_two_at_once_start_one_server(new_db_dir):
+    assert_one_server(new_db_dir)
+
+
+def assert_one_server(db_dir):
     found = []
-    both = [threading.Thread(target=lambda: found.append(server.up(new_db_dir))) for _ in range(2)]
+    both = [threading.Thread(target=lambda: found.append(server.up(db_dir))) for _ in range(2)]
     for thread in both:
         thread.start()
     for thread in both:
@@ -200,11 +214,69 @@ def test_a_stopped_server_is_no_longer_reachable(db_dir):
         connect(settings(db_dir))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server has another user")
-def test_a_folder_the_servers_user_cannot_reach_is_refused(tmp_path):
-    tmp_path.chmod(0o700)
-    with pytest.raises(LocalServerError, match=r"cannot reach .*: choose DERIBIT_LAKE_DB_DIR"):
-        server.up(tmp_path / "db")
+@root_only
+def test_under_a_folder_closed_to_its_user_the_server_lies_elsewhere(closed):
+    state = server.up(closed / "db", durable=False)
+
+    assert (closed / "db").is_symlink()
+    assert state.log.parent == (closed / "db").resolve()
+    assert state.log.parent.parent == folder.OPEN_TO_ALL
+    assert server.up(closed / "db") == state == server.status(closed / "db")
+    assert ask(closed / "db", "SELECT 1") == [(1,)]
+    assert server.down(closed / "db") == state.pid
+    assert server.up(closed / "db", durable=False).passfile == state.passfile
+
+
+@root_only
+def test_two_at_once_under_a_closed_folder_start_one_server(closed):
+    assert_one_server(closed / "db")
+    assert len(list(folder.OPEN_TO_ALL.glob("db-*"))) == 1
+
+
+@root_only
+def test_a_server_that_its_user_can_no_longer_reach_says_which_folder_is_closed(new_db_dir):
+    server.up(new_db_dir)
+    server.down(new_db_dir)
+    new_db_dir.parent.chmod(0o700)
+    parent = new_db_dir.parent
+    with pytest.raises(LocalServerError, match=rf"{parent} is closed to it; `chmod o\+x {parent}`"):
+        server.up(new_db_dir)
+
+
+@root_only
+def test_a_strict_umask_closes_nothing_to_the_server(new_db_dir):
+    before = os.umask(0o077)
+    try:
+        server.up(new_db_dir, durable=False)
+    finally:
+        os.umask(before)
+    assert not new_db_dir.is_symlink()
+    assert ask(new_db_dir, "SELECT 1") == [(1,)]
+
+
+def test_any_path_is_a_folder_of_a_server(new_db_dir):
+    odd = new_db_dir.parent / """it's "$(touch pwned)" `x` [1] *? %41 = \\ &#""" / ("long" * 30)
+    odd.mkdir(parents=True)
+    try:
+        server.up(odd / "db", durable=False)
+        assert ask(odd / "db", "SELECT 1") == [(1,)]
+        assert list(new_db_dir.parent.rglob("pwned")) == []
+    finally:
+        server.down(odd / "db")
+
+
+def test_a_line_break_in_a_path_is_refused(tmp_path):
+    with pytest.raises(
+        LocalServerError, match=r"a\\nb/db': PostgreSQL wants a folder without line"
+    ):
+        server.up(tmp_path / "a\nb" / "db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_that_cannot_be_run_is_named(tmp_path):
+    (tmp_path / "initdb").touch(mode=0o600)
+    with pytest.raises(LocalServerError, match=r"cannot run .*/initdb: Permission denied"):
+        packages.run([tmp_path / "initdb"])
 
 
 def test_a_machine_without_debian_packages_is_told_where_else_to_go(tmp_path, monkeypatch):
