@@ -12,6 +12,7 @@ from validators.errors import ReviewedFileError
 REVIEWED = Path(__file__).with_name("outages.toml")
 MINUTE_MS = 60_000
 KINDS = ("downtime", "bad_prints")
+MEASURED = "Measured: "
 PRECISIONS = ("minute", "day")
 
 
@@ -140,8 +141,8 @@ def _faults(outage: Outage) -> Iterable[tuple[bool, str]]:
     yield outage.start >= outage.end, f"start is not before end {outage.end}"
     is_open = outage.precision == "day" and outage.longest is None
     yield is_open, "precision day needs `longest`, the minutes a hole may last"
-    is_sourced = str(outage.source).startswith("https://")
-    yield not is_sourced, f"source {outage.source!r}, expected an https address"
+    is_sourced = str(outage.source).startswith(("https://", MEASURED))
+    yield not is_sourced, f"source {outage.source!r}, expected an https address or {MEASURED!r}…"
 
 
 def _epoch_ms(time: datetime) -> int:

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,20 @@ import polars as pl
 from validators.errors import ReviewedFileError
 
 REVIEWED = Path(__file__).with_name("tick_sizes.toml")
+UNKNOWN = "unknown"
 BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TickSize:
-    """The tick of one instrument during [start, end), UTC.
+    """The tick of an instrument, or of several, during [start, end), UTC.
 
     Attributes
     ----------
     instrument : str
-        Deribit's name of it.
-    tick : float
-        Distance between neighbouring prices [quote].
+        Deribit's name of it; a `*` stands for anything.
+    tick : float, optional
+        Distance between neighbouring prices [quote]; None where it is not known.
     source : str
         Where that is known from.
     start, end : datetime, optional
@@ -32,10 +34,14 @@ class TickSize:
     """
 
     instrument: str
-    tick: float
+    tick: float | None
     source: str
     start: datetime | None = None
     end: datetime | None = None
+
+    def is_of(self, instrument: str) -> bool:
+        """Whether it says something of an instrument."""
+        return fnmatchcase(instrument, self.instrument)
 
 
 def load_tick_sizes(path: Path = REVIEWED) -> tuple[TickSize, ...]:
@@ -62,14 +68,16 @@ def tick_at(instrument: str, tick_sizes: Iterable[TickSize], *, default: float |
     instrument : str
         Deribit's name of it.
     tick_sizes : iterable of TickSize
-        The reviewed ones.
+        The reviewed ones; of two that hold the later one does, and one that is not known makes
+        null.
     default : float, optional
         The tick of the instrument record [quote], for times not reviewed; None makes null there.
     """
     tick = pl.lit(default, dtype=pl.Float64)
     for reviewed in tick_sizes:
-        if reviewed.instrument == instrument:
-            tick = pl.when(_is_during(reviewed)).then(pl.lit(reviewed.tick)).otherwise(tick)
+        if reviewed.is_of(instrument):
+            then = pl.lit(reviewed.tick, dtype=pl.Float64)
+            tick = pl.when(_is_during(reviewed)).then(then).otherwise(tick)
     return tick.alias("tick")
 
 
@@ -80,7 +88,7 @@ def tick_spans(
 
     Parameters are those of `tick_at`, which says the same of single rows.
     """
-    reviewed = [tick_size for tick_size in tick_sizes if tick_size.instrument == instrument]
+    reviewed = [tick_size for tick_size in tick_sizes if tick_size.is_of(instrument)]
     edges = {time for one in reviewed for time in (one.start, one.end) if time is not None}
     starts = [BEGINNING, *sorted(edges)]
     frame = pl.DataFrame({"timestamp": starts}, schema={"timestamp": pl.Datetime("us", "UTC")})
@@ -96,12 +104,16 @@ def is_on_tick(price: str, tick: str = "tick") -> pl.Expr:
 
 def _tick_size(entry: dict[str, Any], path: Path) -> TickSize:
     try:
-        tick_size = TickSize(**entry)
+        known = {"tick": None} if entry.get("tick") == UNKNOWN else {}
+        tick_size = TickSize(**(entry | known))
     except TypeError as error:
         message = f"{path}: {entry} is no tick size: {error}"
         raise ReviewedFileError(message) from error
-    if not tick_size.tick > 0:
-        message = f"{path}: {tick_size.instrument} has tick {tick_size.tick}, expected one above 0"
+    tick = tick_size.tick
+    if tick is not None and not (isinstance(tick, float | int) and tick > 0):
+        message = (
+            f"{path}: {tick_size.instrument} has tick {tick!r}, expected one above 0 or {UNKNOWN!r}"
+        )
         raise ReviewedFileError(message)
     return tick_size
 

@@ -29,8 +29,32 @@ def test_bitcoin_printed_quarters_in_early_2019(time, expected):
 
 
 def test_an_instrument_not_reviewed_has_the_tick_of_its_record():
-    assert tick("SOL_USDC-PERPETUAL", "2024-01-01 00:00", default=0.001) == 0.001
-    assert tick("SOL_USDC-PERPETUAL", "2024-01-01 00:00") is None
+    assert tick("BTC-27DEC24", "2024-01-01 00:00", default=2.5) == 2.5
+    assert tick("BTC-27DEC24", "2024-01-01 00:00") is None
+
+
+@pytest.mark.parametrize(
+    ("instrument", "time", "expected"),
+    [
+        ("SOL_USDC-PERPETUAL", "2024-01-01 00:00", None),
+        ("SOL_USDC-PERPETUAL", "2026-04-28 08:59", 0.01),
+        ("SOL_USDC-PERPETUAL", "2026-04-28 09:00", 0.001),
+        ("BNB_USDC-PERPETUAL", "2026-04-28 08:59", 0.05),
+        ("BNB_USDC-PERPETUAL", "2026-08-18 08:59", 0.01),
+        ("BNB_USDC-PERPETUAL", "2026-08-18 09:00", None),
+        ("BTC_USDC-PERPETUAL", "2026-08-18 23:59", None),
+        ("BTC_USDC-PERPETUAL", "2026-08-19 00:00", 0.1),
+        ("1000PEPE_USDC-PERPETUAL", "2026-11-01 00:00", 0.1),
+    ],
+)
+def test_the_record_of_today_judges_no_linear_perpetual_of_another_grid(instrument, time, expected):
+    assert tick(instrument, time, default=0.1) == expected
+
+
+def test_a_price_without_a_known_grid_is_not_judged():
+    frame = pl.DataFrame({"price": [100.0123], "tick": [None]}, schema_overrides={"tick": float})
+
+    assert frame.select(is_on_tick("price")).item() is None
 
 
 @pytest.mark.parametrize("step", [0.5, 0.25, 0.05, 0.001, 0.0001])
@@ -53,6 +77,7 @@ def test_a_price_between_two_ticks_is_off():
     [
         ("[[tick_size]]\ninstrument = 'X'\nsource = 's'", "is no tick size"),
         ("[[tick_size]]\ninstrument = 'X'\nsource = 's'\ntick = 0.0", "has tick 0.0"),
+        ("[[tick_size]]\ninstrument = 'X'\nsource = 's'\ntick = 'none'", "has tick 'none', expect"),
         ("nothing = 1", "cannot be read"),
     ],
 )
