@@ -1,10 +1,13 @@
-# `uv run just RECIPE` works with nothing installed but uv; so does `just RECIPE` where just is.
+# `uv run just RECIPE` works with nothing installed but uv (or with it in .tools, as the README puts
+# it there); so does `just RECIPE` where just is.
 # Options go through to `deribit-lake` as they are: just backfill-perp --start 2024-01-01 --json
 # Another lake or exchange: DERIBIT_LAKE_ROOT=… DERIBIT_LAKE_HOST=… just status
 
 set positional-arguments
 
-in_env := if env("VIRTUAL_ENV", "") == "" { "uv run" } else { "" }
+own_uv := justfile_directory() / ".tools/bin/uv"
+uv := if path_exists(own_uv) == "true" { quote(own_uv) } else { "uv" }
+in_env := if env("VIRTUAL_ENV", "") == "" { uv + " run" } else { "" }
 lake := in_env + " deribit-lake"
 python := in_env + " python"
 
@@ -210,6 +213,11 @@ picture:
 [group('work')]
 picture-quant:
     {{ python }} -m tests.quant.picture
+
+# The README's two commands on a bare Debian, as root and as a user: just bare bookworm
+[group('work')]
+bare *suite:
+    .ci/bare "$@"
 
 # Pin every dependency anew: just lock --upgrade, just lock --upgrade-package polars
 [group('work')]

@@ -5,6 +5,7 @@ pyproject.toml; ``.ci/run`` installs from requirements.lock. Options go to ``uv 
 ``just lock --upgrade``, ``just lock --upgrade-package polars``.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECT, LOCK = ROOT / "pyproject.toml", ROOT / "requirements.lock"
+UV = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")  # where the README puts it
 FIRST, LAST = "# pins, written by `just lock`\n", "# end of pins\n"
 
 
@@ -38,7 +40,7 @@ def main() -> None:
 
 def _compile(folder: Path, options: list[str]) -> str:
     """Return what ``uv pip compile`` resolves in a folder, for every platform."""
-    command = ["uv", "pip", "compile", "--universal", "--no-annotate", "--quiet"]
+    command = [UV, "pip", "compile", "--universal", "--no-annotate", "--quiet"]
     command += ["--custom-compile-command=just lock", *options]
     return subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
 

@@ -31,7 +31,7 @@ Global options come before the command: `deribit-lake --lake /data/deribit statu
 | 2 | the command line cannot be read |
 | 3 | the verdict is INCOMPLETE: something is missing, and asking again may bring it |
 | 4 | the verdict is UNKNOWN: nothing is held, or the ledger does not vouch for the files |
-| 130 | interrupted; what was fetched is kept |
+| 130, 143, 129 | stopped by Ctrl-C, `kill` or a closed terminal; what was fetched is kept |
 """
 SETTINGS = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
 

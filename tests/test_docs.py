@@ -138,7 +138,43 @@ def test_the_query_recipe_takes_sql_and_options(read):
 
 
 def test_the_first_screen_has_two_self_sufficient_commands():
-    assert first_screen() == [f"pip install uv && uv run just {what}" for what in ("demo", "test")]
+    alone = "python3 -m pip install -qUt .tools uv && .tools/bin/uv run --cache-dir .tools/cache"
+    assert first_screen() == [f"{alone} just {what}" for what in ("demo", "test")]
+
+
+def guarded_python():
+    """Return the folder of a Python that only the distribution may install into, or None."""
+    marked = any(Path("/usr/lib").glob("python3*/EXTERNALLY-MANAGED"))
+    asked = ["/usr/bin/python3", "-m", "pip", "--version"]
+    found = marked and subprocess.run(asked, check=False, capture_output=True).returncode == 0
+    return "/usr/bin" if found else None
+
+
+@pytest.mark.slow
+def test_the_first_screen_gets_uv_past_a_guarded_python(tmp_path):
+    folder = guarded_python() or pytest.skip("no Python here that Debian keeps for itself")
+    install = first_screen()[0].partition(" && ")[0]
+    environment = os.environ | {"PATH": folder}
+    for _ in range(2):
+        run(install, tmp_path, environment)
+    assert "uv 0." in run(".tools/bin/uv --version", tmp_path, environment)
+
+
+def test_what_the_first_screen_installs_is_ignored_by_git():
+    made = [".tools/bin", ".tools/cache", ".venv/bin", "demo/lake", "uv.lock"]
+    assert run(f"git check-ignore {' '.join(made)}", ROOT, os.environ).split() == made
+
+
+def test_recipes_find_uv_in_the_clone(tmp_path):
+    shutil.copy(ROOT / "justfile", tmp_path)
+    uv = tmp_path / ".tools" / "bin" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.write_text('#!/bin/sh\necho asked: "$@"\n', encoding="utf-8")
+    uv.chmod(0o755)
+    bare = {name: text for name, text in os.environ.items() if name != "VIRTUAL_ENV"}
+    assert run("just status --json", tmp_path, bare | {"PATH": f"{BIN}:/usr/bin:/bin"}) == (
+        "asked: run deribit-lake status --json\n"
+    )
 
 
 def test_continuous_integration_runs_the_second_command_of_the_readme():

@@ -1,3 +1,4 @@
+import ast
 import re
 import subprocess
 import tomllib
@@ -75,6 +76,32 @@ def test_everything_the_project_asks_for_is_locked():
 
 def test_the_changelog_tells_of_this_version():
     assert f"\n## {VERSION} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_says_which_python_is_supported():
+    label = "Programming Language :: Python :: "
+    stated = [one.removeprefix(label) for one in PROJECT["project"]["classifiers"]]
+    assert PROJECT["project"]["requires-python"] == f">={stated[0]}"
+    assert f"Python {stated[0]} to {stated[-1]}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_no_member_hides_the_type_of_one(package):
+    """Since Python 3.14 the name of a type is looked up in the class first, among its members."""
+    hidden = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            members = [one for one in ast.iter_child_nodes(node) if isinstance(one, ast.AnnAssign)]
+            names = {one.target.id for one in members if isinstance(one.target, ast.Name)}
+            types = {
+                name.id
+                for one in members
+                for name in ast.walk(one.annotation)
+                if isinstance(name, ast.Name)
+            }
+            if isinstance(node, ast.ClassDef) and names & types:
+                hidden.append((path.name, node.name, names & types))
+    assert hidden == []
 
 
 def test_no_module_is_longer_than_400_lines():
