@@ -23,8 +23,11 @@ def up(
     """
     from etl.database import server
 
-    state = server.up(settings_of(context).db_dir, port)
+    folder = settings_of(context).db_dir
+    state = server.up(folder, port)
     typer.echo(f"TimescaleDB runs at {state.dsn} (pid {state.pid})")
+    if folder.is_symlink():
+        typer.echo(f"its files lie in {state.log.parent}, and {folder} leads there")
 
 
 @db_app.command()

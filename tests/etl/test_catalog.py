@@ -3,8 +3,6 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from etl.catalog import (
     DATASETS,
@@ -85,24 +83,6 @@ def test_an_empty_result_has_the_shape_that_is_checked(dataset):
 
 
 WITH_WINDOW = {name: one for name, one in FETCHED.items() if name != "delivery_prices"}
-
-
-@given(
-    first=st.integers(0, 3_000), days=st.integers(1, 366), age=st.integers(0, 3_000),
-    lost=st.integers(-200, 200),
-)  # fmt: skip
-def test_a_page_of_deliveries_has_its_window_though_days_are_lost_or_doubled(
-    first, days, age, lost
-):
-    eight, day = 28_800_000, 86_400_000
-    window = Span(first * day, (first + days) * day)
-    newest = first + days - 1 + age
-    params = FETCHED["delivery_prices"].params("btc_usd", window, newest * day + eight)
-    number_of_last, number_of_first = (newest - each + lost for each in (first + days - 1, first))
-
-    assert params["count"] <= 1_000
-    assert params["offset"] <= max(0, number_of_last)
-    assert number_of_first < params["offset"] + params["count"]
 
 
 @pytest.mark.parametrize("dataset", WITH_WINDOW.values(), ids=WITH_WINDOW)
