@@ -18,7 +18,7 @@ import polars as pl
 
 from etl.instruments.names import Kind
 from etl.instruments.record import Instrument, Listing, always
-from etl.instruments.selection import Select
+from etl.instruments.selection import Choice, Select
 from etl.proof.protocol import Proof
 from lake.ledger import Gap, Input, Record
 from lake.partition import Partition
@@ -62,6 +62,8 @@ class Fetched:
         The instruments a user's words choose.
     since_ms
         Before this the exchange has none.
+    begins_ms
+        From here on there may be rows, even where what lists the part came later.
     raw_key, raw_period
         How raw is cut: by what the part is called, and, inside a partition, by period.
     """
@@ -86,6 +88,7 @@ class Fetched:
     subject_part: Callable[[str], str] | None = None
     resolution: str = ""
     since_ms: int = 0
+    begins_ms: int | None = None
     raw_key: str = "instrument"
     raw_period: PeriodKind | None = None
 
@@ -96,7 +99,23 @@ class Fetched:
 
     def find(self, listing: Listing, part: str) -> Instrument | None:
         """Return what is listed of a part; what holds many instruments was always there."""
-        return listing.find(part) if self.is_of_instruments else always(part)
+        found = listing.find(part) if self.is_of_instruments else always(part)
+        return found and self._from_its_beginning(found)
+
+    def choose(self, listing: Listing, choice: Choice) -> list[Instrument]:
+        """Return the instruments a user's words choose.
+
+        Raises
+        ------
+        UsageError
+            If they name what is not there.
+        """
+        return [self._from_its_beginning(one) for one in self.select(listing, choice)]
+
+    def _from_its_beginning(self, one: Instrument) -> Instrument:
+        if self.begins_ms is None or one.creation_timestamp <= self.begins_ms:
+            return one
+        return msgspec.structs.replace(one, creation_timestamp=self.begins_ms)
 
     def empty_page(self) -> pl.DataFrame:
         """Return the rows of a page without rows, with the number of their attempt."""

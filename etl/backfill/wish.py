@@ -79,7 +79,7 @@ def jobs_of(wish: Wish, listing: Listing, note: Callable[[str], object]) -> list
     since_ms = max(wish.start_ms or 0, wish.dataset.since_ms)
     span = Span(since_ms, now if wish.end_ms is None else wish.end_ms)
     jobs = []
-    for instrument in wish.dataset.select(listing, wish.choice):
+    for instrument in wish.dataset.choose(listing, wish.choice):
         name = instrument.instrument_name
         for words_ in _notes(wish, instrument, listing):
             note(words_)

@@ -18,6 +18,9 @@ from validators.schemas.delivery_prices import DeliveryPrices
 DELIVERY_MS = 8 * 3_600_000
 MOST = 1_000
 SHARED = 10  # rows of one page that the next has too: a new delivery moves all others on by one
+OPENED_MS = (
+    1_451_606_400_000  # 2016-01-01: dated futures were delivered two years before perpetuals
+)
 
 
 class Delivery(msgspec.Struct):
@@ -116,4 +119,5 @@ DELIVERY_PRICES = Fetched(
     transform=transform,
     empty_body=b'{"result":{"data":[]}}',
     resolution="1D",
+    begins_ms=OPENED_MS,
 )

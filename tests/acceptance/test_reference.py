@@ -13,7 +13,6 @@ from tests.acceptance.in_process import InProcess
 from tests.exchange import volatility_index
 from tests.exchange.deliveries import READINGS, delivery_days
 from tests.exchange.incidents import milliseconds
-from tests.exchange.listing import BY_NAME
 from tests.exchange.market import Market
 from tests.exchange.relay import relaying
 from tests.exchange.running import running
@@ -156,8 +155,7 @@ def test_every_delivery_price_of_the_list_is_held_whatever_days_it_has(tmp_path,
         rows = read(product, "delivery_prices").filter(pl.col("instrument") == index)
         moments = rows["timestamp"].dt.epoch("ms").to_list()
         days = delivery_days(perpetual, reading, milliseconds(NOW))
-        listed = (day * DAY_MS + 8 * HOUR_MS for day in reversed(days))
-        assert moments == [ms for ms in listed if ms > BY_NAME[perpetual].creation_ms]
+        assert moments == [day * DAY_MS + 8 * HOUR_MS for day in reversed(days)]
         assert rows["delivery_price"][-1] == market.delivery_price(perpetual, moments[-1])
     assert set(verdicts(done).values()) == set(verdicts(again).values()) == {"COMPLETE"}
     assert planned <= asked <= 3 * planned

@@ -103,6 +103,75 @@ def test_two_looks_at_a_hole_nothing_explains_must_lie_apart():
     assert late.reason == "absent"
 
 
+@pytest.mark.parametrize(
+    ("hole", "apart"), [(60, 10 * MINUTE), (61, 61 * MINUTE), (5 * 1_440, 2 * DAY)]
+)
+def test_looks_at_a_long_hole_lie_as_far_apart_as_it_is_long_two_days_at_most(hole, apart):
+    def judged(between):
+        held = [0, hole + 1]
+        looks = [answer(0, hole + 2, held, fetched=fetched) for fetched in (0, between)]
+        (gap,) = gaps(span(0, hole + 2), held, looks, confirm_after=10 * MINUTE)
+        return gap.reason, gap.retry_at_ms
+
+    assert judged(apart - 1) == ("unexplained", apart)
+    assert judged(apart)[0] == "absent"
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"), [(7 * 1_440, "before_first_trade"), (7 * 1_440 + 1, "unexplained")]
+)
+def test_a_week_before_the_first_trade_settles_at_once_and_more_does_not(first, reason):
+    looks = [answer(0, first + 2, [first, first + 1])] * 2
+
+    (gap,) = gaps(span(0, first + 2), [first, first + 1], looks)
+
+    assert (gap.reason, gap.seen) == (reason, 2)
+
+
+@pytest.mark.parametrize(
+    ("hole", "apart", "again"),
+    [
+        (2, 0, DAY),
+        (2, 3 * DAY, 6 * DAY),
+        (2, 30 * DAY, None),
+    ],
+)
+def test_what_is_absent_is_looked_at_again_at_growing_distances_for_a_month(hole, apart, again):
+    held = [0, hole]
+    looks = [answer(0, hole + 1, held, fetched=fetched) for fetched in (0, apart)]
+
+    (gap,) = gaps(span(0, hole + 1), held, looks)
+
+    assert (gap.reason, gap.retry_at_ms) == ("absent", again)
+
+
+@pytest.mark.parametrize(("apart", "again"), [(0, DAY), (DAY, None)])
+def test_a_short_time_before_the_first_trade_is_looked_at_once_more(apart, again):
+    looks = [answer(0, 5, [3, 4], fetched=fetched) for fetched in (0, apart)]
+
+    (gap,) = gaps(span(0, 5), [3, 4], looks)
+
+    assert (gap.reason, gap.retry_at_ms) == ("before_first_trade", again)
+
+
+def test_a_full_page_may_have_been_cut_at_its_start_and_shows_nothing_there():
+    looks = [answer(0, 9, [7, 8], is_full=True)] * 2
+
+    assert brief(gaps(span(0, 9), [7, 8], looks)) == [(0, 7, "truncated", 0)]
+
+
+def test_rows_in_doubt_are_asked_for_at_once_until_six_answers_had_them():
+    def retry(count):
+        looks = [answer(0, 3, range(3), fetched=MINUTE)] * count
+        (gap,) = find_gaps(
+            [span(0, 3)], ticks([0, 2]), ticks([]), looks, facts(), doubted=ticks([1])
+        )
+        return gap.reason, gap.retry_at_ms
+
+    assert retry(5) == ("quarantined", None)
+    assert retry(6) == ("quarantined", MINUTE + RECHECK_MS)
+
+
 def test_a_documented_hole_is_final_at_the_second_look():
     looks = [answer(0, 3, [0, 2])] * 2
 
