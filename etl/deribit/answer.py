@@ -101,7 +101,7 @@ def _read(
         return Envelope(), _stranger(request, host, status, body, location)
     if envelope.error is not None:
         return envelope, _refusal(request, status, envelope.error)
-    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= SERVER_ERRORS:
+    if status >= REDIRECTS:  # with a result all the same: one of the two is not the exchange's
         return envelope, _stranger(request, host, status, body, location)
     try:
         request.check(envelope.result)
@@ -116,6 +116,14 @@ def _envelope(body: bytes) -> Envelope:
         return _decode_envelope(body)
     except msgspec.ValidationError:
         return _decode_loosely(body)
+
+
+def _is_envelope(body: bytes) -> bool:
+    try:
+        _envelope(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _refusal(request: Request, status: int, error: RpcError) -> EtlError:
@@ -165,4 +173,6 @@ def _shown(body: bytes) -> str:
         return "an empty body"
     if title := _TITLE.search(body[:10_000]):
         return f"an HTML page titled {' '.join(title[1].decode(errors='replace').split())!r}"
+    if _is_envelope(body):
+        return "a result, which an answer of that status does not have"
     return f"no JSON-RPC envelope: {body[:60].decode(errors='replace').strip()!r}"

@@ -183,6 +183,16 @@ def test_an_answer_shows_nothing_of_rows_that_closed_after_it_was_sent(tmp_path)
     ]
 
 
+def test_rows_that_only_came_to_show_a_hole_are_not_published(tmp_path):
+    window = (START - MINUTE, START + 11 * MINUTE)
+    wide = attempt(chart(minutes(-1, *range(11))), window)
+
+    result = folded(lake_of(tmp_path, wide))
+
+    assert [minute for minute, _ in held(result)] == list(range(10))
+    assert (result.record.first_ms, result.record.last_ms) == (ALL[0], ALL[-1])
+
+
 def test_a_candle_that_is_still_forming_is_left_out(tmp_path):
     sent = START + 4 * MINUTE + 59_000
     lake = lake_of(tmp_path, attempt(chart(minutes(0, 1, 2, 3, 4)), fetched=sent))

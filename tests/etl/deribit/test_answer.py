@@ -7,7 +7,7 @@ import pytest
 from etl.deribit.answer import judge
 from etl.deribit.request import Request
 from lake.span import Span
-from tests.etl.staged import MINUTES, attempt
+from tests.etl.staged import MINUTES, attempt, chart
 
 SHUT_OUT = "https://sim lets nobody in, or is not the exchange: public/test: HTTP "
 AWAY_TO = "https://sim answers with a redirect to "
@@ -42,3 +42,13 @@ def test_a_redirect_of_the_history_host_names_its_own_option():
     _, error = judge(request, attempt(None), 301, b"", location="https://b")
 
     assert str(error).endswith("set --history-host")
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 429, 503])
+def test_a_result_is_none_where_the_status_says_that_there_is_none(status):
+    request = Request("public/test", {}, Span(0, 0), Path(), MINUTES.check)
+
+    judged, error = judge(request, attempt(None), status, chart([]), location="https://b")
+
+    assert error is not None
+    assert judged.outcome == str(error)
