@@ -5,6 +5,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 
+from lake import raw
 from lake.ledger import records
 from lake.paths import Lake
 from tests.acceptance.command import Product, digests
@@ -18,6 +19,7 @@ from tests.exchange.running import NOW, running
 
 BTC = "BTC-PERPETUAL"
 REFUSED = b'{"jsonrpc": "2.0", "error": {"code": -32602, "message": "Invalid params"}}'
+SETTLING = b'{"jsonrpc": "2.0", "error": {"code": 10041, "message": "settlement_in_progress"}}'
 NOTHING = {name: [] for name in ("ticks", "open", "high", "low", "close", "volume", "cost")}
 START, END = "2025-09-08", "2025-09-22"
 WINDOW = ("--instruments", BTC, "--start", START, "--end", END)
@@ -119,3 +121,39 @@ def test_a_window_too_wide_for_the_exchange_is_asked_for_in_pages(tmp_path, exch
 
     assert (silent.returncode, healed.returncode) == (3, 0)
     assert digests(product.lake) == clean
+
+
+def test_an_answer_of_another_year_is_not_believed_whatever_it_has(tmp_path, exchange, clean):
+    def ahead(answer):
+        is_lie = "chart" in answer.method and answer.number < len(clean) + 1
+        return (
+            answer.altered("usOut", answer.envelope["usOut"] + lies.YEAR_US) if is_lie else answer
+        )
+
+    with relaying(exchange.url, ahead) as url:
+        product = InProcess(Product(tmp_path / "lake", url))
+        done = product.run("backfill", "perpetuals", *WINDOW)
+
+    folder = tmp_path / "lake" / "raw" / "get_tradingview_chart_data"
+    outcomes = [
+        one for name in folder.glob("*/*/*") for one in raw.read(name)["outcome"].to_pylist()
+    ]
+    assert done.returncode == 0
+    assert digests(product.lake) == clean
+    assert sum(one.endswith("not believed") for one in outcomes) == len(clean) + 1
+
+
+def test_a_refusal_that_passes_by_itself_gives_up_nothing(tmp_path, exchange):
+    """Not even where no answer ever came: what is wanted stays wanted."""
+
+    def settling(answer):
+        return replace(answer, status=400, body=SETTLING) if "chart" in answer.method else answer
+
+    with relaying(exchange.url, settling) as url:
+        product = InProcess(
+            Product(tmp_path / "lake", url, (("DERIBIT_LAKE_RETRY_ATTEMPTS", "1"),))
+        )
+        done = product.run("backfill", "perpetuals", *WINDOW)
+
+    assert done.returncode == 3
+    assert "no_answer 20,160" in done.stdout

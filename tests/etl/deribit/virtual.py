@@ -3,16 +3,17 @@
 import asyncio
 import selectors
 
-THREAD_S = 0.001  # what a thread may take before time jumps over it
-
 
 class _Jumping(selectors.DefaultSelector):
     jumped = 0.0
+    in_threads = 0  # pieces of work under way, which no time may jump over
 
     def select(self, timeout=None):
         if not timeout or timeout <= 0:
             return super().select(timeout)
-        events = super().select(min(timeout, THREAD_S))
+        if self.in_threads:
+            return super().select(None)  # whoever is through wakes the loop
+        events = super().select(0)
         if not events:
             self.jumped += timeout
         return events
@@ -24,7 +25,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jumping)
 
     def time(self):
-        return super().time() + self._jumping.jumped
+        return self._jumping.jumped
+
+    def run_in_executor(self, executor, func, *args):
+        self._jumping.in_threads += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._is_through)
+        return future
+
+    async def shutdown_default_executor(self, timeout=None):  # noqa: ASYNC109  (as asyncio has it)
+        """Wait for its threads: Python 3.12 and later would for 300 s at most."""
+        del timeout
+        await super().shutdown_default_executor()
+
+    def _is_through(self, _):
+        self._jumping.in_threads -= 1
 
 
 def run(main):
