@@ -13,6 +13,7 @@ from etl.database import migrate, packages
 from etl.database.connection import connect, database_errors, execute_script
 from etl.database.dsn import with_database
 from etl.database.server import down, up
+from tests.database import wasm
 
 TEMPLATE = "deribit_template"
 HERE = Path(__file__).parent
@@ -31,10 +32,14 @@ def programs():
     """Skip where PostgreSQL's programs cannot be had; a continuous integration has to have them."""
     reason = None if packages.is_unpacked() else packages.obtainable()
     if reason is not None:
-        told = f"no TimescaleDB ({reason}): name a throw-away one by DERIBIT_LAKE_TEST_DSN"
-        if os.environ.get("CI") and GIVEN not in os.environ:
-            pytest.fail(told)
-        pytest.skip(told)
+        do_without(f"no TimescaleDB ({reason}): name a throw-away one by DERIBIT_LAKE_TEST_DSN")
+
+
+def do_without(reason):
+    """Skip, but not in continuous integration unless a server was named."""
+    if os.environ.get("CI") and GIVEN not in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +94,38 @@ def empty_database(server, execute):
 def database(server, execute, template):
     """Return settings whose DSN is a new database with the schema applied."""
     yield from made(server, execute, template)
+
+
+@pytest.fixture(scope="session")
+def community_server():
+    """Return a server with the community code; opening a database takes it a second."""
+    try:
+        folder = wasm.unpacked()
+    except wasm.WasmError as error:
+        do_without(f"no community edition of TimescaleDB ({error})")
+    with wasm.started(folder) as running:
+        with running.database() as dsn:
+            with connect(Settings(dsn=dsn)) as connection:
+                migrate.init(connection)
+                # There, COPY reads what it is sent from a file of the server.
+                execute_script(connection, "GRANT pg_read_server_files TO deribit_loader")
+                connection.commit()
+            running.keep(dsn, TEMPLATE)
+        yield running
+
+
+@pytest.fixture
+def empty_community(community_server):
+    """Return settings whose DSN is a new database with the community code, without anything."""
+    with community_server.database() as dsn:
+        yield Settings(dsn=dsn)
+
+
+@pytest.fixture
+def community(community_server):
+    """Return settings whose DSN is a new database with the community code and the schema."""
+    with community_server.database(TEMPLATE) as dsn:
+        yield Settings(dsn=dsn)
 
 
 def made(server, execute, template):
