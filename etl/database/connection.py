@@ -13,24 +13,29 @@ from adbc_driver_manager import AdbcStatement, dbapi
 
 from etl.config import Settings
 from etl.database.dsn import check_dsn, password, redacted, with_defaults, without_secrets
+from etl.database.failures import explained, one_line
 from etl.database.packages import PROGRAMS, default_cache, is_unpacked
 from etl.database.server import server_dsn
-from etl.errors import (
-    DatabaseError,
-    DatabaseFullError,
-    LoginError,
-    UnreachableError,
-    UsageError,
-)
+from etl.errors import DatabaseError, LoginError, UnreachableError, UsageError
 
 CONNECT_SECONDS = 10
 
-_PRIMARY = "PG_DIAG_MESSAGE_PRIMARY"
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")
-_LOST = ("connection", "SSL SYSCALL error", "no connection to the server")
 _LOGIN = re.compile(r"password|authentication|role .* does not exist|pg_hba\.conf", re.IGNORECASE)
 # What libpq says before it talks to a server may repeat pieces of the DSN.
 _NETWORK = re.compile(r"^(connection to server|could not translate host name)")
+# The extension may lie in a schema of its own: what it brings is then found all the same.
+_SESSION = """
+SET TIME ZONE 'UTC';
+SET client_min_messages = 'warning';
+SELECT set_config(
+    'search_path',
+    concat_ws(', ', nullif(current_setting('search_path'), ''), quote_ident(n.nspname)),
+    false
+)
+FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'timescaledb' AND n.nspname <> ALL (current_schemas(false))
+"""
 
 
 def connect(settings: Settings, *, autocommit: bool = False) -> dbapi.Connection:
@@ -51,13 +56,18 @@ def connect(settings: Settings, *, autocommit: bool = False) -> dbapi.Connection
     try:
         driver = adbc_driver_postgresql.dbapi
         connection: dbapi.Connection = driver.connect(_complete(dsn), autocommit=autocommit)
-        execute_script(connection, "SET TIME ZONE 'UTC'; SET client_min_messages = 'warning'")
-        if not autocommit:
-            connection.commit()
     except dbapi.Error as error:
         failure = _refusal(dsn, error)
     if failure is not None:  # raised out here, so that it does not carry libpq's own text along
         raise failure
+    try:
+        with database_errors():
+            execute_script(connection, _SESSION)
+            if not autocommit:
+                connection.commit()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -118,18 +128,10 @@ def database_errors() -> Iterator[None]:
         yield
     except dbapi.Error as error:
         raise explained(error) from error
-
-
-def explained(error: dbapi.Error) -> DatabaseError:
-    """Return the error of the tree that says what the driver's error says."""
-    primary = {_text(key): value for key, value in error.details or []}.get(_PRIMARY)
-    text = _one_line(_text(primary) if primary else str(error))
-    state = error.sqlstate or ""
-    if state == "53100":
-        return DatabaseFullError(f"no space left on the database server: {text}")
-    if state[:2] in {"08", "57"} or (not state and any(word in text for word in _LOST)):
-        return UnreachableError(f"the connection to the database was lost: {text}")
-    return DatabaseError(f"the database refused: {text}{f' (SQLSTATE {state})' if state else ''}")
+    except OSError as error:  # so pyarrow has it, where an answer breaks off
+        if not str(error).startswith("[libpq]"):
+            raise
+        raise explained(error) from error
 
 
 @contextmanager
@@ -137,8 +139,11 @@ def transaction(connection: dbapi.Connection) -> Iterator[dbapi.Connection]:
     """Commit what is done inside, or nothing of it."""
     try:
         yield connection
-    except BaseException:
-        connection.rollback()
+    except BaseException as error:
+        try:
+            connection.rollback()
+        except dbapi.Error as second:  # lost: the server rolls back by itself
+            error.add_note(f"then: {one_line(str(second))}")
         raise
     connection.commit()
 
@@ -166,19 +171,10 @@ def _complete(dsn: str) -> str:
 
 
 def _refusal(dsn: str, error: dbapi.Error) -> DatabaseError:
-    text = _one_line(without_secrets(str(error), dsn).partition("Failed to connect: ")[2])
+    text = one_line(without_secrets(str(error), dsn).partition("Failed to connect: ")[2])
     where = redacted(dsn)
     if _LOGIN.search(text):
         return LoginError(f"{where} refuses the login: {text}")
     if _NETWORK.search(text):
         return UnreachableError(f"no database at {where}: {text}")
     return UnreachableError(f"no connection to {where}: libpq cannot use one of its parameters")
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _one_line(text: str) -> str:
-    text = text.partition("\n\nQuery was:")[0]
-    return " ".join(text.split()).removeprefix("IO: ").removeprefix("[libpq] ")
