@@ -30,10 +30,7 @@ def open_views(lake: Lake) -> duckdb.DuckDBPyConnection:
     CorruptFileError
         If a published file is not readable Parquet.
     """
-    connection = duckdb.connect()
-    connection.execute("LOAD icu")
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")  # it would stand among the answers
+    connection = engine()
     root = _plain_root(connection, lake)
     held = lake.datasets()
     for name in held:
@@ -42,10 +39,19 @@ def open_views(lake: Lake) -> duckdb.DuckDBPyConnection:
         if folder.name != SET_ASIDE:
             files = sorted(folder.glob("*/*.parquet"))
             _create(connection, f"quarantine_{folder.name}", files, lake.root, root)
-    for path in sorted((SQL / "macros").glob("*.sql")):
-        connection.execute(path.read_text(encoding="utf-8"))
     for path in sorted((SQL / "views").glob("*.sql")):
         _create_derived(connection, path.read_text(encoding="utf-8"), set(held))
+    return connection
+
+
+def engine() -> duckdb.DuckDBPyConnection:
+    """Return an in-memory DuckDB that tells time in UTC and knows the macros of ``sql/macros``."""
+    connection = duckdb.connect()
+    connection.execute("LOAD icu")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it would stand among the answers
+    for path in sorted((SQL / "macros").glob("*.sql")):
+        connection.execute(path.read_text(encoding="utf-8"))
     return connection
 
 

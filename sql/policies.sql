@@ -1,96 +1,51 @@
--- Compression and continuous aggregates where TimescaleDB's licence allows them; elsewhere plain
--- views of the same names, so that queries read the same everywhere. Retention is off: to keep
--- five years only, SELECT add_retention_policy('options_ohlcv', INTERVAL '5 years').
+-- Compression of chunks older than 60 days, where TimescaleDB's licence allows it; elsewhere this
+-- does nothing. What rows are kept apart and sorted by was measured: docs/database.md. Settings a
+-- table already has are left as they are, and `deribit-lake db status` names those of others.
+-- Each job has its own five minutes: all at once are more than a server starts by default.
+-- Retention is off; five years: SELECT add_retention_policy('options_ohlcv', INTERVAL '5 years').
+-- Written from the models of the datasets by `just schema`.
 --
 -- Run by `deribit-lake db init`, or: psql -1 -v ON_ERROR_STOP=1 -f sql/policies.sql
--- A second run changes nothing. The views are those of the lake (sql/views).
+-- A second run changes nothing.
 
 DO $$
 DECLARE
-    has_policies boolean := current_setting('timescaledb.license') = 'timescale';
-    hypertable text;
-    resampled record;
-    body text;
-    kind text;
+    chosen record;
 BEGIN
-    FOR resampled IN
-        SELECT * FROM (VALUES
-            ('perpetuals_1h', 'time_bucket(INTERVAL ''1 hour'', timestamp)', 'hourly'),
-            ('perpetuals_1d', 'time_bucket(INTERVAL ''1 day'', timestamp)', 'daily, from 00:00 UTC')
-        ) AS views (name, bucket, title)
+    IF current_setting('timescaledb.license') <> 'timescale' THEN
+        RETURN;
+    END IF;
+    FOR chosen IN
+        SELECT path::regclass AS hypertable, segmentby, orderby, row_number() OVER () AS place
+        FROM (VALUES
+            ('public.perpetuals_ohlcv', 'instrument', 'timestamp'),
+            ('public.futures_ohlcv', 'instrument', 'timestamp'),
+            ('public.funding_rates', 'instrument', 'timestamp'),
+            ('public.index_prices', 'instrument', 'timestamp'),
+            ('reference.volatility_index', 'instrument', 'timestamp'),
+            ('reference.futures_basis', 'instrument', 'timestamp'),
+            ('reference.futures_curve', 'underlying', 'timestamp, maturity_days'),
+            ('reference.perpetuals_1h', 'instrument', 'timestamp'),
+            ('public.options_ohlcv', '', 'instrument, timestamp'),
+            ('public.options_greeks', 'underlying', 'instrument, timestamp')
+        ) AS settings (path, segmentby, orderby)
     LOOP
-        body := format(
-            'SELECT %s AS timestamp, instrument, first(open, timestamp) AS open, '
-            'max(high) AS high, min(low) AS low, last(close, timestamp) AS close, '
-            'sum(volume) AS volume, sum(cost) AS cost, count(*) AS minutes '
-            'FROM public.perpetuals_ohlcv GROUP BY 1, 2',
-            resampled.bucket
-        );
-        kind := CASE
-            WHEN to_regclass('public.' || resampled.name) IS NULL THEN 'none'
-            WHEN EXISTS (
-                SELECT FROM timescaledb_information.continuous_aggregates
-                WHERE view_schema = 'public' AND view_name = resampled.name
-            ) THEN 'aggregate'
-            ELSE 'view'
-        END;
-        IF NOT has_policies THEN
-            EXECUTE format('CREATE OR REPLACE VIEW public.%I AS %s', resampled.name, body);
-        ELSE
-            IF kind = 'view' THEN
-                EXECUTE format('DROP VIEW public.%I CASCADE', resampled.name);
-            END IF;
-            IF kind <> 'aggregate' THEN
-                EXECUTE format(
-                    'CREATE MATERIALIZED VIEW public.%I WITH (timescaledb.continuous, '
-                    'timescaledb.materialized_only = false) AS %s WITH NO DATA',
-                    resampled.name, body
-                );
-            END IF;
-            PERFORM add_continuous_aggregate_policy(
-                format('public.%I', resampled.name)::regclass,
-                start_offset => NULL, end_offset => INTERVAL '1 day',
-                schedule_interval => INTERVAL '1 hour', if_not_exists => true
+        IF NOT EXISTS (
+            SELECT FROM timescaledb_information.hypertables
+            WHERE compression_enabled
+                AND format('%I.%I', hypertable_schema, hypertable_name)::regclass
+                    = chosen.hypertable
+        ) THEN
+            EXECUTE format(
+                'ALTER TABLE %s SET (timescaledb.compress, '
+                'timescaledb.compress_segmentby = %L, timescaledb.compress_orderby = %L)',
+                chosen.hypertable, chosen.segmentby, chosen.orderby
             );
         END IF;
-        EXECUTE format(
-            'COMMENT ON VIEW public.%I IS %L',
-            resampled.name, 'Candles of perpetuals, ' || resampled.title
+        PERFORM add_compression_policy(
+            chosen.hypertable, compress_after => INTERVAL '60 days', if_not_exists => true,
+            initial_start => now() + chosen.place * INTERVAL '5 minutes'
         );
     END LOOP;
-
-    IF has_policies THEN
-        FOR hypertable IN
-            SELECT hypertable_name FROM timescaledb_information.hypertables
-            WHERE hypertable_schema = 'public' AND NOT compression_enabled
-        LOOP
-            EXECUTE format(
-                'ALTER TABLE public.%I SET (timescaledb.compress, '
-                'timescaledb.compress_segmentby = ''instrument'', '
-                'timescaledb.compress_orderby = ''timestamp'')',
-                hypertable
-            );
-            PERFORM add_compression_policy(
-                format('public.%I', hypertable)::regclass,
-                compress_after => INTERVAL '60 days', if_not_exists => true
-            );
-        END LOOP;
-    END IF;
 END
 $$;
-
--- The exchange's day, from hours: aggregates with an origin of their own need TimescaleDB 2.16.
-CREATE OR REPLACE VIEW public.perpetuals_1d_0800 AS
-SELECT
-    time_bucket(INTERVAL '1 day', timestamp, TIMESTAMPTZ '2000-01-01 08:00:00+00') AS timestamp,
-    instrument,
-    first(open, timestamp) AS open,
-    max(high) AS high,
-    min(low) AS low,
-    last(close, timestamp) AS close,
-    sum(volume) AS volume,
-    sum(cost) AS cost,
-    sum(minutes)::bigint AS minutes
-FROM public.perpetuals_1h
-GROUP BY 1, 2;
-COMMENT ON VIEW public.perpetuals_1d_0800 IS 'Candles of perpetuals, daily, from 08:00 UTC';

@@ -8,12 +8,15 @@
 DO $$
 DECLARE
     role text;
+    extension regnamespace := (
+        SELECT extnamespace FROM pg_extension WHERE extname = 'timescaledb'
+    );
 BEGIN
     FOREACH role IN ARRAY ARRAY['deribit_loader', 'deribit_reader'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
-        EXECUTE format('GRANT USAGE ON SCHEMA public, reference TO %I', role);
+        EXECUTE format('GRANT USAGE ON SCHEMA public, reference, %s TO %I', extension, role);
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA public, reference TO %I', role);
     END LOOP;
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO deribit_loader', current_database());
@@ -30,6 +33,8 @@ GRANT INSERT, UPDATE, DELETE, TRUNCATE ON
     reference.instruments,
     reference.futures_basis,
     reference.futures_curve,
+    reference.perpetuals_1h,
+    reference.perpetuals_1d,
     public.options_ohlcv,
     public.options_greeks,
     reference.load_ledger

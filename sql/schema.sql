@@ -1,4 +1,4 @@
--- The database of deribit-lake: hypertables in `public`, everything else in `reference`.
+-- The database of deribit-lake: six hypertables in `public`, everything else in `reference`.
 -- Written from the models of the datasets by `just schema`: change those, not this file.
 --
 -- Run by hand: psql -1 -v ON_ERROR_STOP=1 -f sql/schema.sql; `deribit-lake db init` runs the
@@ -30,8 +30,8 @@ DO $$
 DECLARE
     found integer := (SELECT max(version) FROM reference.schema_version);
 BEGIN
-    IF found <> 2 THEN
-        RAISE EXCEPTION 'the schema is at version %, this file is version 2', found
+    IF found <> 3 THEN
+        RAISE EXCEPTION 'the schema is at version %, this file is version 3', found
             USING HINT = 'run: deribit-lake db migrate';
     END IF;
 END
@@ -134,6 +134,10 @@ CREATE TABLE IF NOT EXISTS reference.volatility_index (
     close double precision NOT NULL,
     PRIMARY KEY (instrument, timestamp)
 );
+SELECT create_hypertable(
+    'reference.volatility_index', by_range('timestamp', INTERVAL '90 days'),
+    create_default_indexes => false, if_not_exists => true
+);
 COMMENT ON TABLE reference.volatility_index IS 'Deribit''s volatility index (DVOL), one-minute bars';
 COMMENT ON COLUMN reference.volatility_index.timestamp IS 'Open time of the minute [UTC]';
 COMMENT ON COLUMN reference.volatility_index.instrument IS 'Name of the index, as btc_usd';
@@ -187,6 +191,10 @@ CREATE TABLE IF NOT EXISTS reference.futures_basis (
     status text NOT NULL,
     PRIMARY KEY (instrument, timestamp)
 );
+SELECT create_hypertable(
+    'reference.futures_basis', by_range('timestamp', INTERVAL '90 days'),
+    create_default_indexes => false, if_not_exists => true
+);
 COMMENT ON TABLE reference.futures_basis IS 'Basis of dated futures over the perpetual, by minute; null where `status` says why';
 COMMENT ON COLUMN reference.futures_basis.timestamp IS 'Open time of the minute [UTC]';
 COMMENT ON COLUMN reference.futures_basis.instrument IS 'The future, by Deribit''s instrument_name';
@@ -212,6 +220,10 @@ CREATE TABLE IF NOT EXISTS reference.futures_curve (
     status text NOT NULL,
     PRIMARY KEY (underlying, timestamp, maturity_days)
 );
+SELECT create_hypertable(
+    'reference.futures_curve', by_range('timestamp', INTERVAL '90 days'),
+    create_default_indexes => false, if_not_exists => true
+);
 COMMENT ON TABLE reference.futures_curve IS 'Carry of futures at constant maturities, by minute; null where `status` says why';
 COMMENT ON COLUMN reference.futures_curve.timestamp IS 'Open time of the minute [UTC]';
 COMMENT ON COLUMN reference.futures_curve.underlying IS 'What the futures are on: BTC, or BTC_USDC for linear ones';
@@ -220,6 +232,56 @@ COMMENT ON COLUMN reference.futures_curve.carry IS 'Carry over the perpetual, co
 COMMENT ON COLUMN reference.futures_curve.shorter IS 'The future that expires before';
 COMMENT ON COLUMN reference.futures_curve.longer IS 'The future that expires after; the same one when it expires just then';
 COMMENT ON COLUMN reference.futures_curve.status IS 'ok, or the reason why carry is null';
+
+CREATE TABLE IF NOT EXISTS reference.perpetuals_1h (
+    timestamp timestamptz NOT NULL,
+    instrument text COLLATE "C" NOT NULL,
+    open double precision NOT NULL,
+    high double precision NOT NULL,
+    low double precision NOT NULL,
+    close double precision NOT NULL,
+    volume double precision NOT NULL,
+    cost double precision NOT NULL,
+    minutes bigint NOT NULL,
+    PRIMARY KEY (instrument, timestamp)
+);
+SELECT create_hypertable(
+    'reference.perpetuals_1h', by_range('timestamp', INTERVAL '365 days'),
+    create_default_indexes => false, if_not_exists => true
+);
+COMMENT ON TABLE reference.perpetuals_1h IS 'Hourly candles of perpetuals; public.perpetuals_1h shows them';
+COMMENT ON COLUMN reference.perpetuals_1h.timestamp IS 'Open time [UTC]';
+COMMENT ON COLUMN reference.perpetuals_1h.instrument IS 'Deribit''s instrument_name';
+COMMENT ON COLUMN reference.perpetuals_1h.open IS 'First price [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1h.high IS 'Highest price [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1h.low IS 'Lowest price [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1h.close IS 'Last price [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1h.volume IS 'Volume [base coin]; 0 marks a filler';
+COMMENT ON COLUMN reference.perpetuals_1h.cost IS 'Turnover [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1h.minutes IS 'Minutes the candle is made of [count]';
+
+CREATE TABLE IF NOT EXISTS reference.perpetuals_1d (
+    timestamp timestamptz NOT NULL,
+    instrument text COLLATE "C" NOT NULL,
+    open double precision NOT NULL,
+    high double precision NOT NULL,
+    low double precision NOT NULL,
+    close double precision NOT NULL,
+    volume double precision NOT NULL,
+    cost double precision NOT NULL,
+    minutes bigint NOT NULL,
+    PRIMARY KEY (instrument, timestamp)
+);
+COMMENT ON TABLE reference.perpetuals_1d IS 'Daily candles of perpetuals from 00:00 UTC; public.perpetuals_1d shows them';
+COMMENT ON COLUMN reference.perpetuals_1d.timestamp IS 'Open time [UTC]';
+COMMENT ON COLUMN reference.perpetuals_1d.instrument IS 'Deribit''s instrument_name';
+COMMENT ON COLUMN reference.perpetuals_1d.open IS 'First price [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1d.high IS 'Highest price [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1d.low IS 'Lowest price [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1d.close IS 'Last price [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1d.volume IS 'Volume [base coin]; 0 marks a filler';
+COMMENT ON COLUMN reference.perpetuals_1d.cost IS 'Turnover [quote currency]';
+COMMENT ON COLUMN reference.perpetuals_1d.minutes IS 'Minutes the candle is made of [count]';
 
 CREATE TABLE IF NOT EXISTS public.options_ohlcv (
     timestamp timestamptz NOT NULL,
@@ -323,5 +385,5 @@ COMMENT ON COLUMN reference.load_ledger.source IS 'Checksum of the lake''s year 
 COMMENT ON COLUMN reference.load_ledger.loaded_at IS 'When they were loaded';
 
 INSERT INTO reference.schema_version (version, name) VALUES
-    (1, '0001_schema.sql'), (2, '0002_reference_series.sql')
+    (1, '0001_schema.sql'), (2, '0002_reference_series.sql'), (3, '0003_bars.sql')
 ON CONFLICT DO NOTHING;

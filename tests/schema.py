@@ -1,6 +1,6 @@
 """What is written from the models of datasets: ``just schema`` writes it, a test holds it fresh.
 
-``sql/schema.sql``, ``sql/roles.sql``, and the dictionary of columns in ``docs/lake.md``.
+``sql/schema.sql``, ``policies.sql`` and ``roles.sql``, and the columns in ``docs/lake.md``.
 """
 
 import inspect
@@ -32,7 +32,8 @@ def main() -> None:
 
 def sql_files() -> dict[Path, str]:
     """Return the text of each generated SQL file."""
-    return {SQL / "schema.sql": ddl.schema_sql(), SQL / "roles.sql": ddl.roles_sql()}
+    written = {"schema": ddl.schema_sql, "policies": ddl.policies_sql, "roles": ddl.roles_sql}
+    return {SQL / f"{name}.sql": write() for name, write in written.items()}
 
 
 def write_dictionary() -> None:

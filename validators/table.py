@@ -31,11 +31,17 @@ class TableFacts:
     about : str
         What the table holds, in one line.
     schema : str
-        `public` for hypertables, `reference` for all others.
+        `public` for the six that users ask first, `reference` for all others.
     key : tuple of str
         The primary key, in its order.
     chunk : str, optional
         How long a chunk of a hypertable is, as ``90 days``; None for a plain table.
+    segment : str, optional
+        The column whose values are compressed apart: the one the key begins with, unless another
+        is named, where each value of that has few rows; empty where all rows are compressed as one.
+    made_from : str, optional
+        The table whose rows these are resampled from, by the view of the same name in
+        ``sql/views``; None for a table with a dataset of its own.
     columns : tuple of str, optional
         The columns the table has, in its order; None where it has all of the dataset.
     indexes : tuple of Index
@@ -47,8 +53,20 @@ class TableFacts:
     schema: Literal["public", "reference"] = "reference"
     key: tuple[str, ...] = ("instrument", "timestamp")
     chunk: str | None = None
+    segment: str | None = None
+    made_from: str | None = None
     columns: tuple[str, ...] | None = None
     indexes: tuple[Index, ...] = ()
+
+    @property
+    def segmentby(self) -> str:
+        """The column compressed rows are kept apart by, empty for none."""
+        return self.key[0] if self.segment is None else self.segment
+
+    @property
+    def orderby(self) -> tuple[str, ...]:
+        """The columns compressed rows are sorted by, within a segment."""
+        return tuple(name for name in self.key if name != self.segmentby)
 
 
 def declared(

@@ -1,6 +1,7 @@
-"""The SQL that makes the tables and gives rights on them, written from the models.
+"""The SQL that makes the tables, compresses them and gives rights on them, from the models.
 
-``just schema`` writes ``sql/schema.sql`` and ``sql/roles.sql``; a test holds them fresh.
+``just schema`` writes ``sql/schema.sql``, ``policies.sql`` and ``roles.sql``; a test holds them
+fresh.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from etl.database.books import SchemaVersion
 from etl.database.tables import SQL, Column, Models, columns_of, stated, table_of, with_books
 
 _HEAD = """\
--- The database of deribit-lake: hypertables in `public`, everything else in `reference`.
+-- The database of deribit-lake: six hypertables in `public`, everything else in `reference`.
 -- Written from the models of the datasets by `just schema`: change those, not this file.
 --
 -- Run by hand: psql -1 -v ON_ERROR_STOP=1 -f sql/schema.sql; `deribit-lake db init` runs the
@@ -51,6 +52,50 @@ SELECT create_hypertable(
     '{path}', by_range('timestamp', INTERVAL '{chunk}'),
     create_default_indexes => false, if_not_exists => true
 );"""
+_POLICIES = """\
+-- Compression of chunks older than 60 days, where TimescaleDB's licence allows it; elsewhere this
+-- does nothing. What rows are kept apart and sorted by was measured: docs/database.md. Settings a
+-- table already has are left as they are, and `deribit-lake db status` names those of others.
+-- Each job has its own five minutes: all at once are more than a server starts by default.
+-- Retention is off; five years: SELECT add_retention_policy('options_ohlcv', INTERVAL '5 years').
+-- Written from the models of the datasets by `just schema`.
+--
+-- Run by `deribit-lake db init`, or: psql -1 -v ON_ERROR_STOP=1 -f sql/policies.sql
+-- A second run changes nothing.
+
+DO $$
+DECLARE
+    chosen record;
+BEGIN
+    IF current_setting('timescaledb.license') <> 'timescale' THEN
+        RETURN;
+    END IF;
+    FOR chosen IN
+        SELECT path::regclass AS hypertable, segmentby, orderby, row_number() OVER () AS place
+        FROM (VALUES
+            {settings}
+        ) AS settings (path, segmentby, orderby)
+    LOOP
+        IF NOT EXISTS (
+            SELECT FROM timescaledb_information.hypertables
+            WHERE compression_enabled
+                AND format('%I.%I', hypertable_schema, hypertable_name)::regclass
+                    = chosen.hypertable
+        ) THEN
+            EXECUTE format(
+                'ALTER TABLE %s SET (timescaledb.compress, '
+                'timescaledb.compress_segmentby = %L, timescaledb.compress_orderby = %L)',
+                chosen.hypertable, chosen.segmentby, chosen.orderby
+            );
+        END IF;
+        PERFORM add_compression_policy(
+            chosen.hypertable, compress_after => INTERVAL '60 days', if_not_exists => true,
+            initial_start => now() + chosen.place * INTERVAL '5 minutes'
+        );
+    END LOOP;
+END
+$$;
+"""
 _ROLES = """\
 -- Two groups without a login: deribit_loader writes what the loader writes, deribit_reader reads.
 -- Give them to users of your own: GRANT deribit_reader TO alice.
@@ -62,12 +107,15 @@ _ROLES = """\
 DO $$
 DECLARE
     role text;
+    extension regnamespace := (
+        SELECT extnamespace FROM pg_extension WHERE extname = 'timescaledb'
+    );
 BEGIN
     FOREACH role IN ARRAY ARRAY['deribit_loader', 'deribit_reader'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
-        EXECUTE format('GRANT USAGE ON SCHEMA public, reference TO %I', role);
+        EXECUTE format('GRANT USAGE ON SCHEMA public, reference, %s TO %I', extension, role);
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA public, reference TO %I', role);
     END LOOP;
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO deribit_loader', current_database());
@@ -95,6 +143,16 @@ def schema_sql(models: Models = None) -> str:
             _VERSIONS.format(rows=rows),
         ]
     )
+
+
+def policies_sql(models: Models = None) -> str:
+    """Return ``sql/policies.sql``: which hypertables are compressed, and how."""
+    chosen = [stated(model) for model in with_books(models) if table_of(model).is_hypertable]
+    settings = [
+        (f"{one.schema}.{one.name}", one.segmentby, ", ".join(one.orderby)) for one in chosen
+    ]
+    rows = (f"({', '.join(map(_literal, row))})" for row in settings)
+    return _POLICIES.format(settings=",\n            ".join(rows))
 
 
 def roles_sql(models: Models = None) -> str:

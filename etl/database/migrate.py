@@ -11,6 +11,7 @@ from etl.database.tables import SQL
 from etl.errors import ExtensionError, SchemaError
 
 MIGRATIONS = SQL / "migrations"
+AGAIN = ("resampled.sql", "policies.sql", "roles.sql")  # after every migration
 LOCK = 0x6D696772  # "migr": one migration at a time per database
 
 
@@ -65,24 +66,21 @@ def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
 
 
 def policies_in_force(connection: Connection) -> str:
-    """Return one line on compression and aggregates: which the edition of the server allows."""
+    """Return one line on compression: what the edition of the server allows."""
     edition = server_facts(connection).edition
     if edition == "timescale":
-        return (
-            "timescale edition: perpetuals_1h and perpetuals_1d are continuous aggregates; "
-            "chunks older than 60 days are compressed; nothing is dropped"
-        )
-    return f"{edition} edition: perpetuals_1h and perpetuals_1d are plain views; no compression"
+        return "timescale edition: chunks older than 60 days are compressed; nothing is dropped"
+    return f"{edition} edition: no compression; nothing is dropped"
 
 
 def _bring_up(connection: Connection, folder: Path) -> list[str]:
     done = [f"applied {name}" for name in _apply(connection, folder)]
     before = _catalog(connection)
-    for name in ("policies.sql", "roles.sql"):
+    for name in AGAIN:
         execute_script(connection, (SQL / name).read_text(encoding="utf-8"))
     connection.commit()
     if _catalog(connection) != before:
-        done += ["applied policies.sql and roles.sql"]
+        done += [f"applied {', '.join(AGAIN)}"]
     connection.rollback()
     return done
 
@@ -121,7 +119,7 @@ def _catalog(connection: Connection) -> list[tuple[object, ...]]:
     """Return what policies and roles leave behind: relations, their rights, jobs."""
     relations = (
         "SELECT c.relname::text, c.relkind::text, c.relacl::text FROM pg_class c "
-        "WHERE c.relnamespace::regnamespace::text IN ('public', 'reference') ORDER BY 1"
+        "WHERE c.relnamespace::regnamespace::text IN ('public', 'reference') ORDER BY 1, 2, 3"
     )
     jobs = (
         "SELECT application_name::text, hypertable_name::text, config::text "

@@ -5,20 +5,23 @@ the table begins with, an instrument, an index or an underlying. A file fills th
 period, of one subject or of many; a table without time has one line, without a month.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
 import polars as pl
 import pyarrow as pa
+from pandera.polars import DataFrameModel
 
 from etl.catalog import DATASETS
 from etl.database.exact import exact
 from etl.database.months import months_of
-from etl.database.tables import Table, table_of
+from etl.database.tables import Table, bars_of, table_of
 from etl.dataset import Dataset, part_of
 from etl.errors import ExactError, LoadError, UsageError
 from lake.arrow import arrow
@@ -33,8 +36,9 @@ NO_MONTH = date(1970, 1, 1)  # of a table without time
 
 
 class Entry(NamedTuple):
-    """One line of the database's ledger, within a dataset."""
+    """One line of the database's ledger: of a dataset's table, or of candles resampled from it."""
 
+    table: str
     subject: str
     month: date
 
@@ -97,10 +101,15 @@ def bounds_of(partition: Partition) -> tuple[datetime, datetime]:
     return start, end
 
 
-def schema_of(dataset: Dataset) -> pa.Schema:
+def models_of(dataset: Dataset) -> dict[str, type[DataFrameModel]]:
+    """Return the tables the rows of a dataset fill: its own, and those resampled from it."""
+    return {table_of(model).name: model for model in [dataset.model, *bars_of(dataset.model)]}
+
+
+def schema_of(model: type[DataFrameModel]) -> pa.Schema:
     """Return the exact Arrow schema of a table: names, order, types, and where null may stand."""
-    columns = dataset.model.to_schema().columns
-    names = [column.name for column in table_of(dataset.model).columns]
+    columns = model.to_schema().columns
+    names = [column.name for column in table_of(model).columns]
     empty = arrow(pl.DataFrame(schema={name: columns[name].dtype.type for name in names}))
     return pa.schema([field.with_nullable(columns[field.name].nullable) for field in empty.schema])
 
@@ -152,20 +161,40 @@ def _parts(
         message = f"{path} is not what its ledger says: run this again, and if it says so again, "
         raise LoadError(message + "`deribit-lake verify`")
     try:
-        rows = in_table(whole, dataset)
+        rows = in_table(whole, dataset.model)
     except ExactError as error:
         message = f"{path}: {error}"
         raise LoadError(message) from error
+    own = table_of(dataset.model).name
     if not has_time(table_of(dataset.model)):
-        return {Entry(partition.part, NO_MONTH): rows}
+        return {Entry(own, partition.part, NO_MONTH): rows}
     return {
-        Entry(subject, month): part
+        Entry(own, subject, month): part
         for subject, some in _by_subject(rows, dataset, partition)
         for month, part in months_of(some).items()
     }
 
 
-def in_table(rows: pa.Table, dataset: Dataset) -> pa.Table:
+def bars(dataset: Dataset, months: Mapping[Entry, pa.Table]) -> dict[Entry, pa.Table]:
+    """Return what is resampled from whole months of a dataset's rows; nothing, mostly."""
+    found: dict[Entry, pa.Table] = {}
+    source, chosen = table_of(dataset.model).name, bars_of(dataset.model)
+    if not (chosen and months):
+        return found
+    from lake.resample import resampled  # noqa: PLC0415  DuckDB takes a quarter of a second
+
+    for subject, entries in groupby(sorted(months), key=attrgetter("subject")):
+        rows = pa.concat_tables(months[entry] for entry in entries)
+        for model in chosen:
+            name = table_of(model).name
+            made = in_table(resampled(rows, name, source), model)
+            found |= {Entry(name, subject, month): one for month, one in months_of(made).items()}
+    return found
+
+
+def in_table(
+    rows: pa.Table, model: type[DataFrameModel], *, may_hold_nan: bool = False
+) -> pa.Table:
     """Return rows as their table has them: its columns, exactly, JSON written in one way.
 
     Raises
@@ -173,13 +202,13 @@ def in_table(rows: pa.Table, dataset: Dataset) -> pa.Table:
     ExactError
         If a column cannot be cast exactly.
     """
-    table, schema = table_of(dataset.model), schema_of(dataset)
+    table, schema = table_of(model), schema_of(model)
     chosen = _by_name(rows, schema).replace_schema_metadata()
     for column in table.columns:
         if column.type == "jsonb" and column.name in chosen.column_names:
             number = chosen.schema.get_field_index(column.name)
             chosen = chosen.set_column(number, column.name, _canonical(chosen[column.name]))
-    exactly = exact(chosen, schema)
+    exactly = exact(chosen, schema, may_hold_nan=may_hold_nan)
     return (
         exactly if has_time(table) else exactly.sort_by([(one, "ascending") for one in table.key])
     )

@@ -14,12 +14,15 @@ from pandera.polars import DataFrameModel
 
 from etl.catalog import DATASETS
 from etl.database.books import LoadLedger, SchemaVersion
-from validators.schemas.candles import OptionsOhlcv
+from validators.schemas.candles import OptionsOhlcv, PerpetualsDays, PerpetualsHours
 from validators.schemas.options_greeks import OptionsGreeks
 from validators.table import TableFacts, facts_of
 
 WAITING: tuple[type[DataFrameModel], ...] = (OptionsOhlcv, OptionsGreeks)
 """What has a table, and no dataset that fills it yet."""
+
+BARS: tuple[type[DataFrameModel], ...] = (PerpetualsHours, PerpetualsDays)
+"""What the loader resamples from the rows of a dataset, and keeps with them."""
 
 Models = Iterable[type[DataFrameModel]] | None
 """Some models, or those of all datasets."""
@@ -52,12 +55,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the schema; those in `public` are hypertables."""
+    """A table of the schema."""
 
     schema: str
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    is_hypertable: bool
 
     @property
     def path(self) -> str:
@@ -72,7 +76,7 @@ def tables(models: Models = None) -> dict[str, Table]:
 
 def hypertables(models: Models = None) -> list[str]:
     """Return the names of the tables that are hypertables."""
-    return [table.name for table in tables(models).values() if table.schema == "public"]
+    return [table.name for table in tables(models).values() if table.is_hypertable]
 
 
 def with_books(models: Models = None) -> list[type[DataFrameModel]]:
@@ -82,9 +86,15 @@ def with_books(models: Models = None) -> list[type[DataFrameModel]]:
 
 
 def listed() -> list[type[DataFrameModel]]:
-    """Return the models of the datasets that have a table, and of the tables that wait for one."""
+    """Return the models of the datasets that have a table, of bars, and of what waits for one."""
     datasets = (dataset.model for dataset in DATASETS.values())
-    return [*(model for model in datasets if facts_of(model)), *WAITING]
+    return [*(model for model in datasets if facts_of(model)), *BARS, *WAITING]
+
+
+def bars_of(model: type[DataFrameModel]) -> list[type[DataFrameModel]]:
+    """Return what is resampled from the rows of a dataset; nothing, mostly."""
+    name = stated(model).name
+    return [one for one in BARS if stated(one).made_from == name]
 
 
 @cache
@@ -101,7 +111,7 @@ def table_of(model: type[DataFrameModel]) -> Table:
         Column(name, _type(name, column), column.nullable)
         for name, column in columns_of(model).items()
     )
-    return Table(facts.schema, facts.name, columns, facts.key)
+    return Table(facts.schema, facts.name, columns, facts.key, facts.chunk is not None)
 
 
 def stated(model: type[DataFrameModel]) -> TableFacts:

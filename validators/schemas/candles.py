@@ -141,6 +141,47 @@ class OptionsOhlcv(MinuteCandles):
                 about="One-minute candles of options",
                 schema="public",
                 chunk="90 days",
+                segment="",  # by instrument, 108 bytes a row for 62: few rows an option
+            )
+        )
+
+
+class ResampledCandles(Candles):
+    """Candles of minutes put together; `minutes` counts them, and is short where some are missing.
+
+    Sums are those of the lake's views: the same bits in every run.
+    """
+
+    minutes: int = pa.Field(description="Minutes the candle is made of", metadata={"unit": "count"})
+
+
+class PerpetualsHours(ResampledCandles):
+    """One row per perpetual and hour."""
+
+    class Config:
+        """The table."""
+
+        metadata = declared(
+            table=TableFacts(
+                name="perpetuals_1h",
+                about="Hourly candles of perpetuals; public.perpetuals_1h shows them",
+                chunk="365 days",
+                made_from="perpetuals_ohlcv",
+            )
+        )
+
+
+class PerpetualsDays(ResampledCandles):
+    """One row per perpetual and day, from 00:00 UTC."""
+
+    class Config:
+        """The table."""
+
+        metadata = declared(
+            table=TableFacts(
+                name="perpetuals_1d",
+                about="Daily candles of perpetuals from 00:00 UTC; public.perpetuals_1d shows them",
+                made_from="perpetuals_ohlcv",
             )
         )
 

@@ -51,6 +51,7 @@ class FuturesBasis(pa.DataFrameModel):
                     "Basis of dated futures over the perpetual, by minute; "
                     "null where `status` says why"
                 ),
+                chunk="90 days",
             ),
         )
 

@@ -44,6 +44,7 @@ class FuturesCurve(pa.DataFrameModel):
                     "null where `status` says why"
                 ),
                 key=("underlying", "timestamp", "maturity_days"),
+                chunk="90 days",
             ),
         )
 

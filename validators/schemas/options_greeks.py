@@ -89,5 +89,6 @@ class OptionsGreeks(pa.DataFrameModel):
                 ),
                 schema="public",
                 chunk="90 days",
+                segment="underlying",  # by instrument, 302 bytes a row for 136: few rows an option
             )
         )

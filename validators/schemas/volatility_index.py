@@ -36,7 +36,9 @@ class VolatilityIndex(VolatilityBars):
 
         metadata = declared(
             table=TableFacts(
-                name="volatility_index", about="Deribit's volatility index (DVOL), one-minute bars"
+                name="volatility_index",
+                about="Deribit's volatility index (DVOL), one-minute bars",
+                chunk="90 days",
             )
         )
 

@@ -10,7 +10,7 @@ from etl.database.exact import exact
 from etl.database.parts import schema_of
 from etl.errors import ExactError
 
-SCHEMA = schema_of(find("perpetuals_ohlcv"))
+SCHEMA = schema_of(find("perpetuals_ohlcv").model)
 TYPES = [
     pa.int8(), pa.int32(), pa.int64(), pa.uint8(), pa.uint32(), pa.uint64(),
     pa.float16(), pa.float32(), pa.float64(), pa.bool_(), pa.string(), pa.large_string(),

@@ -39,6 +39,8 @@ def test_the_tables_are_in_the_order_of_the_schema():
         "instruments",
         "futures_basis",
         "futures_curve",
+        "perpetuals_1h",
+        "perpetuals_1d",
         "options_ohlcv",
         "options_greeks",
         "load_ledger",

@@ -58,10 +58,18 @@ def test_a_contract_is_introduced_by_a_line_of_its_own(model):
     assert model.__doc__.partition("\n")[0].startswith("One row per ")
 
 
-def test_hypertables_are_those_in_public():
+def test_what_is_in_public_is_a_hypertable():
     facts = [facts_of(model) for model in MODELS]
 
-    assert all((one.chunk is not None) == (one.schema == "public") for one in facts)
+    assert all(one.chunk is not None for one in facts if one.schema == "public")
+
+
+@EVERY
+def test_rows_are_compressed_apart_and_in_the_order_of_their_key(model):
+    facts = facts_of(model)
+
+    assert {facts.segmentby, *facts.orderby} >= set(facts.key)
+    assert facts.segmentby in {"", *model.to_schema().columns}
 
 
 def test_tables_have_names_of_their_own():
