@@ -14,8 +14,9 @@ from etl.backfill.wish import Wish
 from etl.catalog import computed
 from etl.compute.run import Ask, ComputeReport, compute, held_of
 from etl.config import Settings
-from etl.database.load import LoadReport, check_loadable, load
+from etl.database.load import check_loadable, load
 from etl.database.parts import has_table
+from etl.database.report import LoadReport
 from etl.dataset import Computed, Dataset, Fetched
 from etl.errors import UsageError
 from etl.instruments.lists import staged_listing

@@ -15,7 +15,7 @@ from etl.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from etl.database.load import LoadReport
+    from etl.database.report import LoadReport
     from etl.dataset import Dataset
 
 app = typer.Typer()
@@ -64,14 +64,13 @@ def reload_lake(
 
     Example: deribit-lake reload
     """
-    from etl.database.load import empty, load
+    from etl.database.load import load
     from etl.pipeline import open_to_write
 
     settings, chosen = settings_of(context), _with_table(dataset)
     with reporting(settings) as progress:
         lake = open_to_write(settings, progress)
-        empty(settings, chosen)
-        done = load(settings, lake, progress, datasets=chosen)
+        done = load(settings, lake, progress, datasets=chosen, anew=True)
     print_load(done, as_json=as_json)
 
 
@@ -104,8 +103,10 @@ def print_load(done: "LoadReport", *, as_json: bool = False) -> None:
         typer.echo(f"note: {note}")
     rows = done.inserted + done.updated + done.deleted
     rate = f", {rows / done.seconds:,.0f} rows/s" if rows else ""
+    bars = f" and {done.bars:,} hours and days of them" if done.bars else ""
     typer.echo(
-        f"{done.inserted:,} rows inserted, {done.updated:,} updated, {done.deleted:,} deleted; "
+        f"{done.inserted:,} rows inserted, {done.updated:,} updated, {done.deleted:,} deleted"
+        f"{bars}; "
         f"{done.months_loaded} months loaded, {done.months_unchanged} unchanged, "
         f"in {done.seconds:.1f} s{rate}"
     )

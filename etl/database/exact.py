@@ -11,21 +11,26 @@ import pyarrow.compute as pc
 from etl.errors import ExactError
 
 
-def exact(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def exact(table: pa.Table, schema: pa.Schema, *, may_hold_nan: bool = False) -> pa.Table:
     """Return `table` with exactly the columns, order and types of `schema`, every value kept.
 
     Raises
     ------
     ExactError
-        If a column is missing or unknown, has a type that cannot be cast exactly, or holds a NaN,
-        or a null where the schema has none.
+        If a column is missing or unknown, has a type that cannot be cast exactly, or holds a null
+        where the schema has none, or a NaN that it may not hold.
     """
     missing = [name for name in schema.names if name not in table.column_names]
     unknown = [name for name in table.column_names if name not in schema.names]
     if missing or unknown or len(set(table.column_names)) != table.num_columns:
         message = f"expected columns {schema.names}, found {table.column_names}"
         raise ExactError(message)
-    return pa.table([_exact(table[field.name], field) for field in schema], schema=schema)
+    columns = [_exact(table[field.name], field) for field in schema]
+    for field, column in zip(schema, columns, strict=True):
+        if not may_hold_nan and _holds_nan(column):
+            message = f"column {field.name} holds NaN, expected numbers"
+            raise ExactError(message)
+    return pa.table(columns, schema=schema)
 
 
 def _exact(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
@@ -36,14 +41,14 @@ def _exact(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         message = f"column {field.name} is {column.type}, which is not exactly {field.type}"
         raise ExactError(message)
     try:
-        cast = column.cast(field.type)  # a safe cast: it refuses to lose anything
+        return column.cast(field.type)  # a safe cast: it refuses to lose anything
     except pa.ArrowInvalid as error:
         message = f"column {field.name} holds a value that is not exactly {field.type}: {error}"
         raise ExactError(message) from error
-    if pa.types.is_floating(field.type) and pc.any(pc.is_nan(cast)).as_py():
-        message = f"column {field.name} holds NaN, expected numbers"
-        raise ExactError(message)
-    return cast
+
+
+def _holds_nan(column: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py())
 
 
 def _is_castable(found: pa.DataType, expected: pa.DataType) -> bool:

@@ -1,26 +1,30 @@
 """Hold the database against the lake: counts, bounds and content, by instrument and month."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 from adbc_driver_postgresql.dbapi import Connection
 
 from etl.config import Settings
-from etl.database.connection import connect, database_errors
+from etl.database.ahead import ahead
+from etl.database.connection import connect, database_errors, fetch
 from etl.database.months import months_of
 from etl.database.parts import (
     NO_MONTH,
+    Batch,
     Entry,
+    bars,
     batches,
     bounds_of,
     has_time,
     in_table,
     loadable,
+    models_of,
 )
 from etl.database.schema import check_schema
-from etl.database.tables import table_of
+from etl.database.tables import Table, bars_of, table_of
 from etl.dataset import Dataset
 from lake.partition import Partition
 from lake.paths import Lake
@@ -29,7 +33,7 @@ from lake.read import checksum
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One month, or one instrument, in which the database is not what the lake is."""
+    """One month, or one instrument, in which a table is not what the lake is."""
 
     dataset: str
     instrument: str
@@ -57,27 +61,47 @@ def verify_database(
     with database_errors(), connect(settings) as connection:
         check_schema(connection)
         for dataset in loadable() if datasets is None else datasets:
-            rows: Counter[str] = Counter()
-            for batch in batches(lake, dataset):
-                held = batch.read()
-                for subject in sorted({entry.subject for entry in held} or {batch.partition.part}):
-                    there = _read_back(connection, dataset, batch.partition, subject)
-                    ours = {entry: part for entry, part in held.items() if entry.subject == subject}
-                    found += _compare(dataset.name, ours, there)
-                    rows[subject] += sum(part.num_rows for part in there.values())
-                compared += sum(part.num_rows for part in held.values())
-            found += _elsewhere(connection, dataset, rows)
+            rows: Counter[tuple[str, str]] = Counter()
+            chosen = list(batches(lake, dataset))
+            for batch, held in zip(chosen, ahead([*map(_reading, chosen)]), strict=True):
+                subjects = {entry.subject for entry in held} or {batch.partition.part}
+                there = _read_back(connection, batch, sorted(subjects))
+                found += _compare(held, there)
+                rows.update(_rows_by_series(there))
+                compared += batch.rows
+            for model in models_of(dataset).values():
+                found += _elsewhere(connection, table_of(model), rows)
+            for model in bars_of(dataset.model):
+                found += _shown(connection, table_of(model))
     return compared, found
 
 
+def _reading(batch: Batch) -> Callable[[], dict[Entry, pa.Table]]:
+    """Return what reads a file of the lake, and makes the bars of it."""
+
+    def read() -> dict[Entry, pa.Table]:
+        months = batch.read()
+        return months | bars(batch.dataset, months)
+
+    return read
+
+
 def _compare(
-    dataset: str, lake: Mapping[Entry, pa.Table], database: Mapping[Entry, pa.Table]
+    lake: Mapping[Entry, pa.Table], database: Mapping[Entry, pa.Table]
 ) -> Iterator[Difference]:
     for entry in sorted(lake.keys() | database.keys()):
         expected, found = _facts(lake.get(entry)), _facts(database.get(entry))
         if expected != found:
             month = "" if entry.month == NO_MONTH else f"{entry.month:%Y-%m}"
-            yield Difference(dataset, entry.subject, month, expected, found)
+            yield Difference(entry.table, entry.subject, month, expected, found)
+
+
+def _rows_by_series(parts: Mapping[Entry, pa.Table]) -> Counter[tuple[str, str]]:
+    """Return how many rows there are of each table and subject."""
+    found: Counter[tuple[str, str]] = Counter()
+    for entry, part in parts.items():
+        found[entry.table, entry.subject] += part.num_rows
+    return found
 
 
 def _facts(part: pa.Table | None) -> str:
@@ -92,10 +116,24 @@ def _facts(part: pa.Table | None) -> str:
 
 
 def _read_back(
-    connection: Connection, dataset: Dataset, partition: Partition, subject: str
+    connection: Connection, batch: Batch, subjects: Sequence[str]
 ) -> dict[Entry, pa.Table]:
-    """Return what the database holds of the subject of a file, as the lake has it."""
-    table = table_of(dataset.model)
+    """Return what the database holds of the subjects of a file, as the lake has it."""
+    found: dict[Entry, pa.Table] = {}
+    for name, model in models_of(batch.dataset).items():
+        for subject in subjects:
+            rows = _query(connection, table_of(model), batch.partition, subject)
+            rows = in_table(rows, model, may_hold_nan=True)  # a difference, like any other
+            if has_time(table_of(model)):
+                months = months_of(rows).items()
+                found |= {Entry(name, subject, month): part for month, part in months}
+            elif rows.num_rows:
+                found[Entry(name, subject, NO_MONTH)] = rows
+    return found
+
+
+def _query(connection: Connection, table: Table, partition: Partition, subject: str) -> pa.Table:
+    """Return the rows of a subject in a file's period, in the order of the key."""
     columns = ", ".join(
         f"{one.name}::text" if one.type == "jsonb" else one.name for one in table.columns
     )
@@ -109,21 +147,39 @@ def _read_back(
             f"SELECT {columns} FROM {table.path} {where} ORDER BY {', '.join(order)}",  # noqa: S608  (ours)
             bounds,
         )
-        rows = in_table(cursor.fetch_arrow_table(), dataset)
-    if not has_time(table):
-        return {Entry(subject, NO_MONTH): rows} if rows.num_rows else {}
-    return {Entry(subject, month): part for month, part in months_of(rows).items()}
+        return cursor.fetch_arrow_table()
 
 
 def _elsewhere(
-    connection: Connection, dataset: Dataset, compared: Mapping[str, int]
+    connection: Connection, table: Table, compared: Mapping[tuple[str, str], int]
 ) -> Iterator[Difference]:
     """Yield the subjects that have rows outside the files the lake knows."""
-    table = table_of(dataset.model)
     subject = table.key[0] if has_time(table) else "'all'"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {subject}, count(*) FROM {table.path} GROUP BY 1")  # noqa: S608
         for name, rows in sorted(cursor.fetchall()):
-            extra = rows - compared.get(name, 0)
+            extra = rows - compared.get((table.name, name), 0)
             if extra:
-                yield Difference(dataset.name, name, "elsewhere", "no rows", f"{extra} rows")
+                yield Difference(table.name, name, "elsewhere", "no rows", f"{extra} rows")
+
+
+def _shown(connection: Connection, table: Table) -> Iterator[Difference]:
+    """Yield what a view of public shows otherwise than its table has it."""
+    view = f"public.{table.name}"
+    if fetch(connection, f"SELECT to_regclass('{view}')::text") == [(None,)]:
+        yield Difference(table.name, view, "all", f"as {table.path}", "no view")
+        return
+    columns = ", ".join(column.name for column in table.columns)
+    held, seen = (f"SELECT {columns} FROM {path}" for path in (table.path, view))  # noqa: S608
+    ((missing,),), ((other,),) = (
+        fetch(connection, f"SELECT count(*) FROM ({one} EXCEPT ALL {two}) AS rows")  # noqa: S608
+        for one, two in ((held, seen), (seen, held))
+    )
+    if missing or other:
+        yield Difference(
+            table.name,
+            view,
+            "all",
+            f"as {table.path}",
+            f"{missing} rows not shown, {other} others shown",
+        )

@@ -13,7 +13,7 @@ from etl.database.exact import exact
 from etl.database.parts import schema_of
 from etl.errors import ExactError
 
-SCHEMA = schema_of(find("perpetuals_ohlcv"))
+SCHEMA = schema_of(find("perpetuals_ohlcv").model)
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 NUMBERS = [
     pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(),
