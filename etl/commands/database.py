@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from etl.commands.options import AsJson, print_json, settings_of
+from etl.commands.options import ERROR, AsJson, print_json, settings_of
 
 app = typer.Typer()
 db_app = typer.Typer(no_args_is_help=True, help="Look after the database.")
@@ -44,22 +44,18 @@ def down(context: typer.Context) -> None:
 
 @db_app.command()
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """Say which database is used, of which version and edition, and whether its schema fits.
+    """Say which database is used, what it holds and does, and what is wrong: exit code 1.
 
     Example: deribit-lake db status --json
     """
-    from etl.database.schema import database_status
+    from etl.database.status import database_status, status_text
 
     found = database_status(settings_of(context))
     if as_json:
         print_json(found)
-        return
-    schema = "no schema" if found.schema_version is None else f"schema {found.schema_version}"
-    typer.echo(
-        f"{found.dsn}\nPostgreSQL {found.server_version}, "
-        f"TimescaleDB {found.timescaledb_version or 'not installed'} "
-        f"({found.edition or 'no'} edition), {schema} of {found.latest_schema_version}"
-    )
+    else:
+        typer.echo(status_text(found))
+    raise typer.Exit(ERROR if found.faults else 0)
 
 
 @db_app.command()

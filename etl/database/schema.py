@@ -5,20 +5,15 @@ from dataclasses import dataclass
 
 from adbc_driver_manager.dbapi import Connection
 
-from etl.config import Settings
-from etl.database.connection import connect, database_errors, execute_script, fetch, target
-from etl.database.dsn import redacted
+from etl.database.connection import fetch
 from etl.database.tables import SQL, Column, Models, Table, tables
 from etl.errors import ExtensionError, SchemaError, ServerTooOldError
-
-__all__ = ["connect", "database_errors", "execute_script", "fetch", "redacted"]
 
 MINIMUM_POSTGRESQL = (14, 0)
 MINIMUM_TIMESCALEDB = (2, 13)
 
 _HYPERTABLES = (
-    "SELECT hypertable_name::text FROM timescaledb_information.hypertables"
-    " WHERE hypertable_schema = 'public'"
+    "SELECT hypertable_schema::text, hypertable_name::text FROM timescaledb_information.hypertables"
 )
 _COLUMNS = """
 SELECT n.nspname::text, c.relname::text, a.attname::text,
@@ -52,18 +47,6 @@ class ServerFacts:
     schema_version: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseStatus:
-    """A database by its DSN, which holds no password, and what its server says it is."""
-
-    dsn: str
-    server_version: str
-    timescaledb_version: str | None
-    edition: str | None
-    schema_version: int | None
-    latest_schema_version: int
-
-
 def server_facts(connection: Connection) -> ServerFacts:
     """Return versions, edition (``apache`` or ``timescale``) and schema version."""
     row = fetch(
@@ -79,20 +62,6 @@ def server_facts(connection: Connection) -> ServerFacts:
         version = fetch(connection, "SELECT max(version) FROM reference.schema_version")[0][0]
     server = f"{number // 10_000}.{number % 10_000}"
     return ServerFacts(server, extension, edition if extension else None, version)
-
-
-def database_status(settings: Settings) -> DatabaseStatus:
-    """Return where the database is and what it says of itself."""
-    with database_errors(), connect(settings) as connection:
-        facts = server_facts(connection)
-    return DatabaseStatus(
-        dsn=redacted(target(settings)),
-        server_version=facts.server_version,
-        timescaledb_version=facts.timescaledb_version,
-        edition=facts.edition,
-        schema_version=facts.schema_version,
-        latest_schema_version=latest_version(),
-    )
 
 
 def latest_version() -> int:
@@ -134,7 +103,7 @@ def check_schema(connection: Connection, models: Models = None) -> None:
     facts = server_facts(connection)
     check_server(facts)
     _check_schema_version(facts.schema_version)
-    held = {row[0] for row in fetch(connection, _HYPERTABLES)}
+    held = set(fetch(connection, _HYPERTABLES))
     columns = fetch(connection, _COLUMNS)
     keys = fetch(connection, _KEYS)
     expected = tables(models)
@@ -142,9 +111,11 @@ def check_schema(connection: Connection, models: Models = None) -> None:
         place = (table.schema, table.name)
         found = tuple(Column(*row[2:]) for row in columns if row[:2] == place)
         _check_table(table, found, tuple(row[2] for row in keys if row[:2] == place))
-    for name in (table.name for table in expected.values() if table.schema == "public"):
-        if name not in held:
-            message = f"table {name} is a plain table, expected a hypertable: see docs/database.md"
+    for table in expected.values():
+        if table.is_hypertable and (table.schema, table.name) not in held:
+            message = (
+                f"table {table.name} is a plain table, expected a hypertable: see docs/database.md"
+            )
             raise SchemaError(message)
 
 

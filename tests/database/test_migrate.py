@@ -6,7 +6,7 @@ import pytest
 from etl.database import migrate
 from etl.database.connection import connect, database_errors, execute_script, fetch, psql_call
 from etl.database.schema import check_schema, latest_version
-from etl.database.tables import SQL, hypertables
+from etl.database.tables import SQL, hypertables, tables
 from etl.errors import DatabaseError, SchemaError
 
 CATALOG = {
@@ -78,7 +78,7 @@ def candle(instrument="BTC-PERPETUAL"):
 
 
 def test_schema_sql_is_the_sum_of_the_migrations(empty_database, database):
-    for name in ("schema.sql", "policies.sql", "roles.sql"):
+    for name in ("schema.sql", "resampled.sql", "policies.sql", "roles.sql"):
         psql(empty_database, "-1", "-f", SQL / name)
     assert catalog(empty_database) == catalog(database)
 
@@ -97,7 +97,7 @@ def test_schema_sql_is_refused_by_a_database_of_another_version(database, execut
     execute("UPDATE reference.schema_version SET version = version + 5", database)
     with pytest.raises(subprocess.CalledProcessError) as caught:
         psql(database, "-f", SQL / "schema.sql")
-    assert "the schema is at version 7, this file is version 2" in caught.value.stderr
+    assert "the schema is at version 8, this file is version 3" in caught.value.stderr
 
 
 def test_a_second_init_changes_nothing(empty_database):
@@ -105,7 +105,8 @@ def test_a_second_init_changes_nothing(empty_database):
         assert migrate.init(connection) == [
             "applied 0001_schema.sql",
             "applied 0002_reference_series.sql",
-            "applied policies.sql and roles.sql",
+            "applied 0003_bars.sql",
+            "applied resampled.sql, policies.sql, roles.sql",
         ]
         first = catalog(empty_database)
         assert migrate.init(connection) == []
@@ -124,10 +125,10 @@ def test_init_leaves_rows_as_they_are(database):
 def test_a_migration_is_applied_once(database, later):
     folder = later("ALTER TABLE funding_rates ADD COLUMN note text; SELECT 1;")
     with connect(database) as connection:
-        assert migrate.migrate(connection, folder) == ["applied 0003_later.sql"]
+        assert migrate.migrate(connection, folder) == ["applied 0004_later.sql"]
         assert migrate.migrate(connection, folder) == []
         versions = fetch(connection, "SELECT version, name FROM reference.schema_version")
-    assert versions[-1] == (3, "0003_later.sql")
+    assert versions[-1] == (4, "0004_later.sql")
 
 
 def test_a_database_of_version_1_keeps_its_rows_and_gets_the_new_tables(
@@ -145,7 +146,7 @@ def test_a_database_of_version_1_keeps_its_rows_and_gets_the_new_tables(
         with connection.cursor() as cursor:
             cursor.adbc_ingest("perpetuals_ohlcv", candle(), mode="append")
         connection.commit()
-        with pytest.raises(SchemaError, match=r"is version 1, expected 2: run .*db migrate"):
+        with pytest.raises(SchemaError, match=r"is version 1, expected 3: run .*db migrate"):
             check_schema(connection)
         assert migrate.migrate(connection)[0] == "applied 0002_reference_series.sql"
         check_schema(connection)
@@ -157,8 +158,8 @@ def test_a_new_table_is_readable_by_the_readers_after_a_migration(database, late
     folder = later("CREATE TABLE reference.rates (x double precision)")
     with connect(database) as connection:
         assert migrate.migrate(connection, folder) == [
-            "applied 0003_later.sql",
-            "applied policies.sql and roles.sql",
+            "applied 0004_later.sql",
+            "applied resampled.sql, policies.sql, roles.sql",
         ]
         right = "SELECT has_table_privilege('deribit_reader', 'reference.rates', 'SELECT')"
         assert fetch(connection, right) == [(True,)]
@@ -176,6 +177,17 @@ def test_a_migration_that_fails_leaves_nothing_behind(database, later):
     assert catalog(database) == before
 
 
+def test_a_migration_that_others_build_on_says_who(database, later, execute):
+    execute("CREATE VIEW mine AS SELECT * FROM perpetuals_1d", database)
+    folder = later("DROP VIEW perpetuals_1d; SELECT 1;")
+    with (
+        connect(database) as connection,
+        pytest.raises(DatabaseError, match="view mine depends on view perpetuals_1d"),
+        database_errors(),
+    ):
+        migrate.migrate(connection, folder)
+
+
 def test_migrate_needs_a_schema_to_start_from(empty_database):
     with connect(empty_database) as connection, pytest.raises(SchemaError, match=r"run .*db init"):
         migrate.migrate(connection)
@@ -184,9 +196,9 @@ def test_migrate_needs_a_schema_to_start_from(empty_database):
 def test_there_is_no_way_back(database, execute):
     execute("UPDATE reference.schema_version SET version = version + 5", database)
     with connect(database) as connection:
-        with pytest.raises(SchemaError, match="is version 7, expected 2 or older"):
+        with pytest.raises(SchemaError, match="is version 8, expected 3 or older"):
             migrate.migrate(connection)
-        with pytest.raises(SchemaError, match=r"is version 7: run .*db migrate"):
+        with pytest.raises(SchemaError, match=r"is version 8: run .*db migrate"):
             migrate.init(connection)
 
 
@@ -198,15 +210,6 @@ def test_tables_that_are_there_without_a_version_are_not_touched(empty_database,
         connect(empty_database) as connection,
     ):
         migrate.init(connection)
-
-
-def test_the_views_resample_as_those_of_the_lake_do(database):
-    with connect(database) as connection:
-        with connection.cursor() as cursor:
-            cursor.adbc_ingest("perpetuals_ohlcv", candle(), mode="append")
-        for name, start in [("1h", "01-01 00"), ("1d", "01-01 00"), ("1d_0800", "12-31 08")]:
-            sql = f"SELECT to_char(timestamp, 'MM-DD HH24'), close, minutes FROM perpetuals_{name}"
-            assert fetch(connection, sql) == [(start, 60_000.0, 1)]
 
 
 def test_what_the_edition_allows_is_said(database):
@@ -225,7 +228,7 @@ def test_a_loader_loads_deletes_truncates_and_stages(member):
         assert fetch(connection, "SELECT count(*) FROM staged") == [(1,)]
 
 
-@pytest.mark.parametrize("table", hypertables())
+@pytest.mark.parametrize("table", [tables()[name].path for name in hypertables()])
 def test_a_reader_reads_and_cannot_write(member, table):
     with member("deribit_reader") as connection:
         assert fetch(connection, f"SELECT count(*) FROM {table}") == [(0,)]
