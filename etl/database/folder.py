@@ -15,6 +15,7 @@ from etl.database.packages import alone, run
 from etl.errors import LocalServerError
 
 OPEN_TO_ALL = Path("/var/lib/deribit-lake")
+_TRIES = 100
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def make_folder(db_dir: Path) -> Path:
         raise LocalServerError(message)
     place = db_dir.resolve()
     made = not place.exists()
-    place.mkdir(parents=True, exist_ok=True)
+    _make(place)
     if made:
         place.chmod(0o711)  # whatever the umask: the server's user passes through
     if _is_open_to_owner(place):
@@ -108,6 +109,30 @@ def _led_elsewhere(db_dir: Path) -> Path:
         raise LocalServerError(message)
     elsewhere = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=OPEN_TO_ALL))
     elsewhere.chmod(0o711)
-    place.rmdir()
-    place.symlink_to(elsewhere)
+    _exchange(place, elsewhere)
     return elsewhere
+
+
+def _make(place: Path) -> None:
+    """Make a folder, which another `db up` may exchange for a link meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if place.exists() and not place.is_dir():
+                raise
+            continue
+        return
+    message = f"cannot make {place}: something else is there, and then it is not"
+    raise LocalServerError(message)
+
+
+def _exchange(place: Path, elsewhere: Path) -> None:
+    """Put a link in the place of an empty folder, which another `db up` may make again."""
+    while True:
+        place.rmdir()
+        try:
+            place.symlink_to(elsewhere)
+        except FileExistsError:
+            continue
+        return

@@ -234,6 +234,26 @@ def test_two_at_once_under_a_closed_folder_start_one_server(closed):
 
 
 @root_only
+def test_a_folder_made_again_while_a_link_takes_its_place_is_no_obstacle(closed):
+    made, stop = closed / "db", threading.Event()
+
+    def make_again():
+        while not stop.is_set():
+            folder._make(made)
+
+    others = [threading.Thread(target=make_again) for _ in range(2)]
+    for other in others:
+        other.start()
+    try:
+        assert folder.make_folder(made).parent == folder.OPEN_TO_ALL
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+    assert made.is_symlink()
+
+
+@root_only
 def test_a_server_that_its_user_can_no_longer_reach_says_which_folder_is_closed(new_db_dir):
     server.up(new_db_dir)
     server.down(new_db_dir)
