@@ -16,6 +16,8 @@ TABLES = {
     "basis": ONE_CORE,
     "instruments": {},
     "load": {},
+    "community": {},
+    "sizes": {},
     "command": {},
     "exchange": {},
     "quant": ONE_CORE,

@@ -54,7 +54,7 @@ class Build:
         return subprocess.Popen(
             command,
             cwd=self.code,
-            env=_environment(self.code, self.folder),
+            env=environment(self.code, self.folder),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
@@ -63,8 +63,8 @@ class Build:
 def main() -> None:
     """Print the table."""
     other = sys.argv[1] if len(sys.argv) > 1 else OTHER
-    with _checkout(other) as code, tempfile.TemporaryDirectory(prefix="deribit-lake-") as scratch:
-        lake, small = _full_lake(code, other), _lake_of_many(Path(scratch, "many"))
+    with checkout(other) as code, tempfile.TemporaryDirectory(prefix="deribit-lake-") as scratch:
+        lake, small = lake_of(code, other), _lake_of_many(Path(scratch, "many"))
         builds = [
             _build(code, Path(scratch, "old"), lake),
             _build(ROOT, Path(scratch, "new"), lake),
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 @contextmanager
-def _checkout(commit: str) -> Iterator[Path]:
+def checkout(commit: str) -> Iterator[Path]:
     """Return a folder with the code of a commit."""
     with tempfile.TemporaryDirectory(prefix="deribit-lake-") as name:
         _git("clone", "--quiet", "--shared", "--no-checkout", str(ROOT), name)
@@ -107,7 +107,7 @@ def _git(*words: str) -> None:
     subprocess.run([git, *words], check=True)
 
 
-def _full_lake(code: Path, commit: str) -> Path:
+def lake_of(code: Path, commit: str) -> Path:
     """Return a lake made by a build: two perpetuals whole, and a year of all dated futures.
 
     The first call takes some minutes, later ones seconds.
@@ -118,11 +118,11 @@ def _full_lake(code: Path, commit: str) -> Path:
         for words in BACKFILLS:
             command = [sys.executable, "-m", "cli", "--host", exchange.url]
             command += ["--history-host", exchange.url, "--lake", str(root / "lake")]
-            environment = _environment(code, root) | LIMITLESS
+            given = environment(code, root) | LIMITLESS
             subprocess.run(
                 [*command, "backfill", *words],
                 cwd=code,
-                env=environment,
+                env=given,
                 check=True,
                 capture_output=True,
             )
@@ -177,7 +177,7 @@ def _build(code: Path, folder: Path, lake: Path) -> Build:
     return build
 
 
-def _environment(code: Path, folder: Path) -> dict[str, str]:
+def environment(code: Path, folder: Path) -> dict[str, str]:
     """Return the environment of a command: as installed, with compiled modules and all threads."""
     ours = {"POLARS_MAX_THREADS", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE"}
     rest = {name: value for name, value in os.environ.items() if name not in ours}
