@@ -27,7 +27,7 @@ Global options come before the command: `deribit-lake --lake /data/deribit statu
 | exit code | meaning |
 |---|---|
 | 0 | done; where there is a verdict, it is COMPLETE; `quality` and `verify` found nothing wrong |
-| 1 | an error, said in one line on stderr; or `quality`, `verify` found something |
+| 1 | an error, said in one line on stderr; or `verify`, `quality`, `db status` … found one |
 | 2 | the command line cannot be read |
 | 3 | the verdict is INCOMPLETE: something is missing, and asking again may bring it |
 | 4 | the verdict is UNKNOWN: nothing is held, or the ledger does not vouch for the files |

@@ -129,7 +129,7 @@ def _query(table: _Table, name: str, *parameters: Any) -> pl.DataFrame:
 
 def _stream(table: _Table, name: str, *parameters: Any) -> Iterator[pl.DataFrame]:
     """Yield the answer to such a query as it comes in, in batches of the driver's (16 MB)."""
-    with table.connection.cursor() as cursor:
+    with database_errors(), table.connection.cursor() as cursor:
         _ask(cursor, table, name, parameters)
         for batch in cursor.fetch_record_batch():
             yield pl.DataFrame(batch)
