@@ -192,10 +192,14 @@ def test_a_reload_that_fails_leaves_what_was_there_and_its_key(community):
             FOR EACH ROW EXECUTE FUNCTION same()""",
     ],
 )
-def test_where_somebody_else_set_the_table_up_rows_go_in_as_everywhere(community, change, execute):
+def test_a_table_somebody_else_set_up_is_not_filled_compressed(community, change, execute):
     execute(change, community)
     with connect(community) as connection:
         assert fillable(connection, CANDLES) is None
+
+
+def test_where_a_table_is_not_filled_compressed_rows_go_in_as_everywhere(community, execute):
+    execute("SELECT remove_compression_policy('perpetuals_ohlcv')", community)
     bring(community)
 
     assert run(community, CHUNKS)[0][0] == 0
