@@ -376,7 +376,7 @@ CREATE TABLE IF NOT EXISTS reference.load_ledger (
     PRIMARY KEY (dataset, instrument, month)
 );
 COMMENT ON TABLE reference.load_ledger IS 'What was loaded; written in the transaction that loads it';
-COMMENT ON COLUMN reference.load_ledger.dataset IS 'Name of the dataset and of its table';
+COMMENT ON COLUMN reference.load_ledger.dataset IS 'Name of the dataset, or of the bars made from it';
 COMMENT ON COLUMN reference.load_ledger.instrument IS 'What the key of the table begins with: an instrument, index or underlying';
 COMMENT ON COLUMN reference.load_ledger.month IS 'First day of the month [UTC]';
 COMMENT ON COLUMN reference.load_ledger.rows IS 'Rows of that month';

@@ -30,7 +30,7 @@ class SchemaVersion(pa.DataFrameModel):
 class LoadLedger(pa.DataFrameModel):
     """One row per dataset, subject and month that was loaded."""
 
-    dataset: str = pa.Field(description="Name of the dataset and of its table")
+    dataset: str = pa.Field(description="Name of the dataset, or of the bars made from it")
     instrument: str = pa.Field(
         description="What the key of the table begins with: an instrument, index or underlying"
     )

@@ -84,6 +84,8 @@ SELECT create_hypertable(
     create_default_indexes => false, migrate_data => true
 );
 
+COMMENT ON COLUMN reference.load_ledger.dataset IS 'Name of the dataset, or of the bars made from it';
+
 -- Options have few rows each: by instrument they grow when they are compressed. Jobs of before
 -- started together, which is more than a server starts by default.
 DO $$

@@ -41,6 +41,7 @@ def test_each_database_is_its_own(community_server):
             with connect(Settings(dsn=dsn)) as connection:
                 execute_script(connection, "CREATE TABLE made_once ()")
                 connection.commit()
+                assert fetch(connection, "SELECT count(*) FROM made_once") == [(0,)]
 
 
 def test_what_the_server_cannot_do_is_said(community_server):
