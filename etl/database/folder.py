@@ -15,7 +15,7 @@ from etl.database.packages import alone, run
 from etl.errors import LocalServerError
 
 OPEN_TO_ALL = Path("/var/lib/deribit-lake")
-_TRIES = 100
+_TRIES = 1000
 
 
 @contextmanager
@@ -129,10 +129,12 @@ def _make(place: Path) -> None:
 
 def _exchange(place: Path, elsewhere: Path) -> None:
     """Put a link in the place of an empty folder, which another `db up` may make again."""
-    while True:
+    for _ in range(_TRIES):
         place.rmdir()
         try:
             place.symlink_to(elsewhere)
         except FileExistsError:
             continue
         return
+    message = f"cannot put a link to {elsewhere} at {place}: something makes a folder there again"
+    raise LocalServerError(message)
