@@ -11,6 +11,9 @@ from tests.exchange.instruments import PERPETUALS
 from tests.exchange.limits import Limits
 from tests.exchange.listener import listen
 from tests.exchange.market import Market
+from tests.exchange.option_market.families import CURRENCIES
+from tests.exchange.option_market.surface import FORMS as SURFACES
+from tests.exchange.option_market.vices import NAMES as VICES
 from tests.exchange.outage import FORMS, Outage
 from tests.exchange.path import EPOCH_MS, HOUR_MS, HOURS
 from tests.exchange.server import Exchange
@@ -26,8 +29,17 @@ def main() -> None:
 
 def _exchange(options: argparse.Namespace) -> Exchange:
     now_ms = options.now or time.time_ns() // 1_000_000
-    market = Market(options.seed, now_ms, options.deliveries)
-    market.world.warm()
+    market = Market(
+        options.seed,
+        now_ms,
+        options.deliveries,
+        surface=options.surface,
+        option_activity=options.option_activity,
+        lose=options.lose,
+        options_since_ms=options.options_since,
+        option_vices=options.faults & frozenset(VICES),
+    )
+    market.world.warm(options.warm, now_ms)
     return Exchange(
         market,
         is_frozen=options.now is not None,
@@ -65,6 +77,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-limits", action="store_true", help="serve as fast as it can")
     parser.add_argument("--faults", type=_faults, default=named("none"), help="none, all or names")
     parser.add_argument("--deliveries", choices=READINGS, default="fridays", help=_READINGS)
+    parser.add_argument(
+        "--surface", choices=SURFACES, default="ssvi", help="the volatility surface"
+    )
+    parser.add_argument(
+        "--option-activity", type=_activity, default=1.0, help="how often options trade (default 1)"
+    )
+    parser.add_argument(
+        "--options-since", type=milliseconds, default=0, help="list none that expired before"
+    )
+    parser.add_argument(
+        "--warm", type=_currencies, default=(), help="make options of these ready, e.g. BTC,ETH"
+    )
+    parser.add_argument("--lose", type=_lose, default=0, help="one option trade in N never comes")
     parser.add_argument("--fault-seed", type=int, default=0, help="which requests meet them")
     parser.add_argument(
         "--every", action="store_true", help="every answer meets one, until its fifth asking"
@@ -84,6 +109,22 @@ def _port(text: str) -> int:
 
 def _latency(text: str) -> float:
     return _within(text, 0, 60_000)
+
+
+def _lose(text: str) -> int:
+    return round(_within(text, 0, 1_000_000_000))
+
+
+def _currencies(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
+    if unknown := set(chosen) - set(CURRENCIES):
+        message = f"{min(unknown)!r} is not one of {', '.join(CURRENCIES)}"
+        raise argparse.ArgumentTypeError(message)
+    return chosen
+
+
+def _activity(text: str) -> float:
+    return _within(text, 0, 10)
 
 
 def _within(text: str, low: int, high: int) -> float:

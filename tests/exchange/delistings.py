@@ -13,6 +13,8 @@ odd       lists have a null, a record without a date and one whose number is a t
 from collections import Counter
 from typing import Any
 
+import orjson
+
 from tests.exchange import noise
 from tests.exchange.errors import ApiError
 
@@ -42,7 +44,8 @@ class Delistings:
         """Return a list of instruments as it is sent."""
         if not self._names:
             return records
-        found = (self._changed(one, now_ms) for one in records)
+        plain = orjson.loads(orjson.dumps(records))  # options come as text
+        found = (self._changed(one, now_ms) for one in plain)
         sent: list[Any] = [one for one in found if one is not None]
         return _with_odd_ones(sent) if "odd" in self._names else sent
 

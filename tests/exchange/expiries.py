@@ -67,7 +67,7 @@ def dated_futures() -> tuple[Instrument, ...]:
     lives += [
         (listed, coin, expiry, period)
         for coin in COINS
-        for expiry, listed, period in _calendar()
+        for expiry, listed, period in calendar()
         if _eight(listed) >= (OPENED_MS if coin == "BTC" else _of(coin).creation_ms)
     ]
     early = sum(_eight(listed) < EPOCH_MS for listed, *_ in lives)
@@ -83,7 +83,7 @@ def linear_futures(perpetuals: Iterable[Instrument]) -> tuple[Instrument, ...]:
     lives = sorted(
         (max(listed, _LINEAR_FROM), coin, expiry, period)
         for coin in _LINEAR_COINS
-        for expiry, listed, period in _calendar()
+        for expiry, listed, period in calendar()
         if expiry > _LINEAR_FROM + timedelta(7)
     )
     return tuple(
@@ -104,7 +104,7 @@ def former_futures(perpetuals: Iterable[Instrument]) -> tuple[Instrument, ...]:
     )
 
 
-def _calendar() -> Iterator[tuple[date, date, str]]:
+def calendar() -> Iterator[tuple[date, date, str]]:
     """Yield day of expiry, day of listing, and period."""
     first = datetime.fromtimestamp(OPENED_MS / 1000, UTC).date()
     for day in (first + timedelta(days) for days in range((_LAST - first).days)):

@@ -23,7 +23,9 @@ drip           the right answer, a byte every five seconds
 =============  ==================================================================================
 
 What befalls lists of instruments, by name only too, is in `tests.exchange.delistings`, and pages
-that look whole and are not true are in `tests.exchange.lies`.
+that look whole and are not true are in `tests.exchange.lies`. What befalls pages of trades alone
+is in `tests.exchange.trade_faults`, and what is wrong with a few options for good in
+`tests.exchange.option_market.vices`.
 A stretch in which every request fails is in `tests.exchange.outage`.
 
 A fault is a pure function of (fault seed, method and parameters, how often this was asked before)
@@ -40,14 +42,18 @@ from typing import Any
 
 import numpy as np
 
-from tests.exchange import delistings, lies, noise
+from tests.exchange import delistings, lies, noise, trade_faults
+from tests.exchange.option_market import vices
 from tests.exchange.trades import Ints
 
 PAGE_FAULTS = ("truncated", "shifted", "duplicated", "unordered")
 ANSWER_FAULTS = ("latency", "rate_limit", "html_502", "cut_body", "settlement", "internal")
 NAMES = (*ANSWER_FAULTS, *PAGE_FAULTS, "maintenance", "revised")
 SLOWING = ("http_429", "drip")
-BY_NAME_ONLY = ("contradictory", "exponent", *SLOWING, *lies.NAMES, *delistings.NAMES)
+ALL = (*NAMES, *trade_faults.NAMES)
+BY_NAME_ONLY = (
+    "contradictory", "exponent", *SLOWING, *lies.NAMES, *delistings.NAMES, *vices.NAMES,
+)  # fmt: skip
 
 DELIVERIES = "public/get_delivery_prices"
 PAGE_METHODS = (
@@ -55,6 +61,7 @@ PAGE_METHODS = (
     "public/get_funding_rate_history",
     "public/get_volatility_index_data",
     DELIVERIES,
+    *trade_faults.METHODS,
 )
 HEALTHY_FROM = 3
 """How often a request may have been asked before and still fail."""
@@ -62,16 +69,17 @@ HEALTHY_AT_LAST = 4
 """The same where every answer meets a fault."""
 
 _SHARE = 0.07  # of requests that meet each fault
+_SHARE_OF_TRADES = 0.05  # the same of requests for trades, which can meet more
 _MAINTENANCE_SHARE = 0.01  # of requests that begin a minute of maintenance
 _MAINTENANCE_REQUESTS = 10
 
 
 def named(text: str) -> frozenset[str]:
     """Return the faults that ``--faults`` names: none, all, or some with commas between."""
-    chosen = {"none": (), "all": NAMES}.get(text, tuple(text.split(",")))
-    unknown = [name for name in chosen if name not in (*NAMES, *BY_NAME_ONLY)]
+    chosen = {"none": (), "all": ALL}.get(text, tuple(text.split(",")))
+    unknown = [name for name in chosen if name not in (*ALL, *BY_NAME_ONLY)]
     if unknown:
-        known = ", ".join(("none", "all", *NAMES, *BY_NAME_ONLY))
+        known = ", ".join(("none", "all", *ALL, *BY_NAME_ONLY))
         message = f"unknown fault {unknown[0]!r}; known are {known}"
         raise ValueError(message)
     return frozenset(chosen)
@@ -112,6 +120,8 @@ class Fault:
             return [result[row] for row in self.rows(len(result))]
         if "data" in result:
             return result | {"data": self.damage(result["data"])}
+        if "trades" in result:
+            return trade_faults.damage(self, result)
         rows = self.rows(len(result["ticks"]))
         return {
             name: column[rows] if isinstance(column, np.ndarray) else column
@@ -124,11 +134,7 @@ class Fault:
 
     def shift(self, params: Mapping[str, Any], bar_ms: int) -> dict[str, Any]:
         """Return a call's parameters with the window moved by one to thirty bars."""
-        moved = {
-            name: int(params[name]) + self._bars() * bar_ms
-            for name in ("start_timestamp", "end_timestamp")
-        }
-        return {**params, **moved}
+        return trade_faults.moved(params, seqs=self._bars(), ms=self._bars() * bar_ms)
 
 
 class Faults:
@@ -180,9 +186,12 @@ class Faults:
         return Fault("maintenance", number)
 
     def _drawn(self, number: int, method: str) -> Fault | None:
-        place = int((number & 0xFFFF_FFFF) / 2**32 / _SHARE)
+        is_of_trades = method in trade_faults.METHODS
+        share = _SHARE_OF_TRADES if is_of_trades else _SHARE
+        place = int((number & 0xFFFF_FFFF) / 2**32 / share)
         slowing = [name for name in SLOWING if name in self.names]
-        drawable = (*ANSWER_FAULTS, *PAGE_FAULTS, *slowing)
+        more = trade_faults.NAMES if is_of_trades else ()
+        drawable = (*ANSWER_FAULTS, *PAGE_FAULTS, *more, *slowing)
         name = drawable[place] if place < len(drawable) else self._lie(number)
         if name not in self.names or not _can_meet(name, method):
             return None
@@ -194,7 +203,9 @@ class Faults:
 
     def _one_of(self, number: int, method: str) -> Fault | None:
         """Return one of the faults that the method can meet; each request meets one."""
-        known = (*ANSWER_FAULTS, *PAGE_FAULTS, *SLOWING, "maintenance", *lies.NAMES)
+        known = (
+            *ANSWER_FAULTS, *PAGE_FAULTS, *SLOWING, "maintenance", *lies.NAMES, *trade_faults.NAMES
+        )  # fmt: skip
         met = [name for name in known if name in self.names and _can_meet(name, method)]
         return Fault(met[number % len(met)], _mixed(number)) if met else None
 
@@ -203,6 +214,8 @@ def _can_meet(name: str, method: str) -> bool:
     """Whether a method can meet a fault; deliveries are asked for by number and have no window."""
     if name in {"shifted", *lies.NAMES} and method == DELIVERIES:
         return False
+    if name in trade_faults.NAMES:
+        return trade_faults.can_meet(name, method)
     return method in PAGE_METHODS or name not in {*PAGE_FAULTS, *lies.NAMES}
 
 

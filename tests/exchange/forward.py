@@ -45,16 +45,21 @@ def future_of_day(seed: int, instrument: Instrument, path: Path, day: int, minut
         [ln quote currency]; what comes after expiry means nothing.
     """
     index = index_of_day(seed, instrument.perpetual, path, day)
-    channel = noise.key(seed, instrument.base, "carry")
-    carry = _CARRY + _CARRY_DEVIATION * smooth(channel, _hours(day), _CARRY_HOURS)
+    carry = carry_of_day(seed, instrument.base, day)
     left = instrument.end_minute - minute - np.arange(DAY_MINUTES + 1)
     future = index + _by_minute(carry) * np.maximum(left, 0) / _YEAR_MINUTES
     if left[-1] == 0:
-        future[-AVERAGED - 1 :] += _towards_delivery(index[-AVERAGED - 1 :])
+        future[-AVERAGED - 1 :] += towards_delivery(index[-AVERAGED - 1 :])
     return np.asarray(future, dtype=np.float64)
 
 
-def _towards_delivery(index: Floats) -> Floats:
+def carry_of_day(seed: int, coin: str, day: int) -> Floats:
+    """Return what carrying a coin costs at the 25 full hours of an exchange day [1/yr]."""
+    channel = noise.key(seed, coin, "carry")
+    return _CARRY + _CARRY_DEVIATION * smooth(channel, _hours(day), _CARRY_HOURS)
+
+
+def towards_delivery(index: Floats) -> Floats:
     """Return what to add to the log of the price, from half an hour before expiry to expiry."""
     price = noise.exponential(index)
     known = np.concatenate([[0.0], np.cumsum(price[:-1])])

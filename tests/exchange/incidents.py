@@ -53,6 +53,9 @@ INCIDENTS = (
 )
 
 
+LONGEST_MINUTES = 400
+"""More than any of them lasts."""
+
 _SPANS = [(incident.effect, *incident.minutes()) for incident in INCIDENTS]
 
 

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import orjson
+
+from tests.exchange.option_market.pages import split
 
 NAMES = ("silent", "relabelled", "misfiled", "off_grid", "twice", "clock")
 YEAR_US = 365 * 86_400_000_000
@@ -22,6 +25,10 @@ LATE_MS = 7_000
 
 def tell(name: str, result: Any, *, moved_ms: int, rows: "np.ndarray[Any, Any]") -> Any:
     """Return a page as a lie tells it; `rows` are those that come twice."""
+    if isinstance(result, dict) and "trades" in result:
+        trades = [orjson.loads(row) for row in split(result["trades"])]
+        told = tell(name, trades, moved_ms=moved_ms, rows=rows)
+        return result | {"trades": [orjson.dumps(row) for row in told]}
     if name == "silent":
         return _empty(result)
     if name in {"relabelled", "misfiled"}:
@@ -69,6 +76,8 @@ def _again(result: Any, rows: "np.ndarray[Any, Any]") -> Any:
 
 
 def _other(row: Any) -> Any:
+    if isinstance(row, dict) and "price" in row:
+        return row | {"price": round(row["price"] * 2, 4)}
     if isinstance(row, dict):
         return row | {"interest_8h": row["interest_8h"] + 0.001}
     return [row[0], *row[1:4], row[1]]

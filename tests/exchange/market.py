@@ -4,10 +4,12 @@ End-to-end tests compare a lake with this, never with what was fetched. All wind
 half-open, ``[start_ms, end_ms)``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from tests.exchange import incidents, noise
@@ -15,6 +17,8 @@ from tests.exchange.forward import delivery_price
 from tests.exchange.funding import Funding, funding_of, hours_between
 from tests.exchange.instruments import PERPETUALS, Instrument
 from tests.exchange.listing import BY_NAME, INSTRUMENTS
+from tests.exchange.option_market.sent import Sent
+from tests.exchange.option_market.tape import OptionTape
 from tests.exchange.path import EPOCH_MS, HOUR_MS, price_path
 from tests.exchange.tape import RESOLUTIONS, BarCache, Tape, day_of
 from tests.exchange.trades import MINUTE_MS, Bars, Ints
@@ -25,20 +29,28 @@ Columns = dict[str, NDArray[np.generic]]
 class World:
     """Everything that follows from a seed and does not depend on the present."""
 
-    def __init__(self, seed: int) -> None:
-        paths = cache(partial(price_path, seed))  # made when first asked for
+    def __init__(self, market: "Market") -> None:
+        seed = market.seed
+        paths = partial(price_path, seed)  # made when first asked for
         held = BarCache()
         self.seed = seed
         self.tapes = {
             instrument.name: Tape(seed, instrument, paths, held) for instrument in INSTRUMENTS
         }
+        self.options = OptionTape(seed, paths, form=market.surface, factor=market.option_activity)
+        self.sent = Sent(self.options, lose=market.lose, names=market.option_vices)
         self._funding: dict[str, Funding] = {}
         self._delivered: dict[tuple[str, int], float] = {}
 
-    def warm(self) -> None:
-        """Make the longest funding histories, so that no request has to wait for one."""
+    def warm(self, option_currencies: Sequence[str] = (), now_ms: int = 0) -> None:
+        """Make what takes longest, so that no request has to wait for it.
+
+        It is funding histories, and of the option currencies named a day of trades.
+        """
         for instrument in PERPETUALS:
             self.funding(instrument.name)
+        for currency in option_currencies:
+            self.sent.day(currency, (now_ms - EPOCH_MS) // (24 * HOUR_MS) - 1)
 
     def funding(self, instrument: str) -> Funding:
         """Return hourly index prices and funding of an instrument."""
@@ -62,17 +74,25 @@ class World:
 class Market:
     """The market of a seed as it stands at `now_ms` [Unix ms].
 
-    `deliveries` says on which days there were some: `tests.exchange.deliveries`.
+    `deliveries` says on which days there were some: `tests.exchange.deliveries`. `surface` is the
+    truth about volatility, `option_activity` scales how often options trade. One option trade in
+    `lose` is never sent, and `option_vices` are those of a few options. Those that expired before
+    `options_since_ms` are in no list, so that whoever does not look at them need not wait for them.
     """
 
     seed: int
     now_ms: int
     deliveries: str = "fridays"
+    surface: str = "ssvi"
+    option_activity: float = 1.0
+    lose: int = 0
+    options_since_ms: int = 0
+    option_vices: frozenset[str] = frozenset()
 
     @cached_property
     def world(self) -> World:
         """What does not depend on the present."""
-        return World(self.seed)
+        return World(self)
 
     def at(self, now_ms: int) -> "Market":
         """Return the same market at another moment, sharing what is cached."""
@@ -137,6 +157,27 @@ class Market:
             "interest_1h": rows.interest_1h[here],
             "interest_8h": rows.interest_8h[here],
         }
+
+    def option_trades(self, currency: str, start_ms: int, end_ms: int) -> pl.DataFrame:
+        """Return the trades of all options that settle in a currency, by time and trade id.
+
+        Returns
+        -------
+        DataFrame
+            Deribit's own members by name; null where a trade lacks one.
+        """
+        return self.world.options.frame(currency, start_ms, min(end_ms, self.now_ms))
+
+    def lost_trades(self, currency: str, start_ms: int, end_ms: int) -> pl.DataFrame:
+        """Return `instrument_name` and `trade_seq` of a window's trades that are never sent."""
+        return self.world.sent.lost(currency, start_ms, min(end_ms, self.now_ms))
+
+    def last_seqs(self, currency: str) -> pl.DataFrame:
+        """Return `instrument_name` and `trade_seq` of the last trade of each listed option.
+
+        0 is an option that never traded.
+        """
+        return self.world.options.last_seqs(currency, self.now_ms)
 
     def index_price(self, instrument: str) -> float:
         """Return the index that an instrument follows, now [quote currency]."""

@@ -4,17 +4,24 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from tests.exchange import options, settlements, spot_and_combos, tickers, volatility_index
 from tests.exchange.chart import ChartQuery, chart_query
 from tests.exchange.currencies import CURRENCIES
 from tests.exchange.deliveries import delivery_days
 from tests.exchange.errors import ApiError
+from tests.exchange.expirations import get_expirations
 from tests.exchange.funding import PAGE_ROWS, funding_value, hours_between
 from tests.exchange.instruments import Instrument
 from tests.exchange.listing import ALL_PERPETUALS, BY_NAME
 from tests.exchange.market import Market
+from tests.exchange.option_market import candles
+from tests.exchange.option_market import tickers as option_tickers
+from tests.exchange.option_market.families import families_of
 from tests.exchange.params import Params
 from tests.exchange.tape import RESOLUTIONS
+from tests.exchange.trade_methods import TRADE_METHODS, is_option
 
 Method = Callable[[Market, Params], Any]
 
@@ -94,6 +101,9 @@ def _futures(market: Market, params: Params, currency: str) -> list[dict[str, An
 
 def get_instrument(market: Market, params: Params) -> Any:
     """Return one instrument record."""
+    name = params.text("instrument_name")
+    if is_option(market, params, name):
+        return options.record(market, name)
     return instrument_of(market, params).record(market.now_ms)
 
 
@@ -118,6 +128,8 @@ def get_index_price_names(market: Market, params: Params) -> Any:
 
 def get_tradingview_chart_data(market: Market, params: Params) -> Any:
     """Return bars that open in a window, both ends included; the newest 5,001 of too many."""
+    if is_option(market, params, params.text("instrument_name")):
+        return candles.chart(market, params)
     return chart_of(market, params).answer(market)
 
 
@@ -158,27 +170,39 @@ def get_volatility_index_data(market: Market, params: Params) -> Any:
 
 def ticker(market: Market, params: Params) -> Any:
     """Return an instrument's ticker."""
+    if option := _living_option(market, params):
+        return option_tickers.ticker(market, option)
     return tickers.ticker(market, _living(market, params))
 
 
 def get_order_book(market: Market, params: Params) -> Any:
     """Return an instrument's ticker with its best bids and asks."""
-    instrument = _living(market, params)
     depth = int(params.one_of("depth", _DEPTHS, "5"))
+    if option := _living_option(market, params):
+        return option_tickers.order_book(market, option, depth)
+    instrument = _living(market, params)
     return tickers.order_book(market, instrument, depth)
 
 
 def get_book_summary_by_instrument(market: Market, params: Params) -> Any:
     """Return the summary of one instrument, in a list."""
+    if option := _living_option(market, params):
+        chain = market.world.options.chain(option.partition("-")[0])
+        return option_tickers.summaries(market, chain, np.array([chain.rows[option]]))
     return [tickers.book_summary(market, _living(market, params))]
 
 
 def get_book_summary_by_currency(market: Market, params: Params) -> Any:
     """Return the summaries of a currency's instruments."""
     currency = params.one_of("currency", _LISTED)
-    if params.one_of("kind", _KINDS, "future") != "future":
-        return []
-    return [tickers.book_summary(market, each) for each in _of_currency(market, currency)]
+    kind = params.one_of("kind", _KINDS, None)
+    futures = _of_currency(market, currency) if kind in (None, "future") else []
+    found = [tickers.book_summary(market, each) for each in futures]
+    for family in families_of(currency) if kind in (None, "option") else ():
+        chain = market.world.options.chain(family.name)
+        rows = option_tickers.living(chain, market.now_ms)
+        found += option_tickers.summaries(market, chain, rows)
+    return found
 
 
 def get_delivery_prices(market: Market, params: Params) -> Any:
@@ -211,6 +235,7 @@ METHODS: dict[str, Method] = {
         get_currencies,
         get_instruments,
         get_instrument,
+        get_expirations,
         get_index_price,
         get_index_price_names,
         get_tradingview_chart_data,
@@ -225,6 +250,7 @@ METHODS: dict[str, Method] = {
         get_book_summary_by_currency,
         get_last_settlements_by_currency,
         get_last_settlements_by_instrument,
+        *TRADE_METHODS,
     )
 }
 
@@ -232,7 +258,12 @@ METHODS: dict[str, Method] = {
 # What the history host serves; everything else is www's.
 ON_HISTORY = {
     f"public/{method.__name__}"
-    for method in (get_instruments, get_instrument, get_tradingview_chart_data)
+    for method in (
+        get_instruments,
+        get_instrument,
+        get_tradingview_chart_data,
+        *TRADE_METHODS,
+    )
 }
 
 
@@ -267,9 +298,10 @@ def _unpriced(market: Market, params: Params, kind: str, currency: str) -> Any:
     since_ms = 0 if has_all else market.now_ms - EXPIRED_LATELY_MS
     is_expired = params.flag("expired", default=False)
     if kind == "option":
-        found = options.records(market, currency, is_expired=is_expired)
-    else:
-        found = spot_and_combos.records(market, kind, currency, is_expired=is_expired)
+        is_hidden = currency in options.ON_HISTORY_ONLY and not params.is_history
+        since_ms = max(since_ms, market.options_since_ms) if is_expired else 0
+        return [] if is_hidden else options.texts(market, currency, since_ms, is_expired=is_expired)
+    found = spot_and_combos.records(market, kind, currency, is_expired=is_expired)
     return [each for each in found if each.get("expiration_timestamp", since_ms) >= since_ms]
 
 
@@ -292,6 +324,16 @@ def instrument_of(market: Market, params: Params) -> Instrument:
     if instrument.is_on_history_only and ended_ms < market.now_ms and not params.is_history:
         raise ApiError(-32602, "instrument not found", "instrument_name")
     return instrument
+
+
+def _living_option(market: Market, params: Params) -> str | None:
+    """Return the name of the option that a call names, None if it names something else."""
+    name = params.text("instrument_name")
+    if not is_option(market, params, name):
+        return None
+    if options.record(market, name)["state"] != "open":
+        raise ApiError(13019)  # orderbook_closed
+    return name
 
 
 def _living(market: Market, params: Params) -> Instrument:

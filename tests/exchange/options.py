@@ -1,137 +1,152 @@
-"""Options as the exchange lists them: records only, no market yet; made when first asked for.
+"""Options as the exchange lists them: the records of `tests.exchange.option_market`'s chains."""
 
-Assumed: an expiry has options when it has a dated future, from the same listing on, at 91 strikes
-between a quarter and three times the price at listing. That is about as many as are on record.
-Some linear ones have strikes with a ``d`` for the decimal point, as recorded.
-"""
-
-import math
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
-from tests.exchange.incidents import milliseconds
-from tests.exchange.instruments import CURRENCY_IDS, Instrument
-from tests.exchange.listing import FUTURES
-from tests.exchange.market import Market
+import numpy as np
+import orjson
 
-STRIKES, LOWEST, HIGHEST = 91, 0.25, 3.0
-FIRST_ID = 1_000_000
-XRP_EXPIRIES = tuple(
-    milliseconds(f"{day}T08:00") for day in ("2023-06-30", "2023-07-28", "2026-03-27")
-)
-XRP_STRIKES = tuple(0.4 + 0.0125 * number for number in range(40))
-EIGHT_WEEKS_MS = 56 * 86_400_000
-_SIDES = (("C", "call"), ("P", "put"))
+from tests.exchange.instruments import Instrument, currency_id
+from tests.exchange.market import Market
+from tests.exchange.option_market.chain import FIRST_ID, IDS_OF_A_FAMILY, Chain, chain
+from tests.exchange.option_market.families import BY_NAME, FAMILIES
+from tests.exchange.trades import Ints
+
+ON_HISTORY_ONLY = ("SOL",)
+"""Settlement currencies that www knows nothing of."""
+_SIDES = {1.0: "call", -1.0: "put"}
 
 
 def records(market: Market, currency: str, *, is_expired: bool) -> list[dict[str, Any]]:
     """Return the records of options that live, or that expired, by now."""
-    wanted = [
+    return [
         record
-        for record in _all(market.seed)
-        if currency in ("any", record["settlement_currency"])
-        and record["creation_timestamp"] <= market.now_ms
-        and (record["expiration_timestamp"] <= market.now_ms) == is_expired
+        for one in _chains(market, currency)
+        for record in _records(
+            one, _listed(one, market.now_ms, 0, is_expired=is_expired), market.now_ms
+        )
     ]
-    state = {"state": "archivized" if is_expired else "open", "is_active": not is_expired}
-    return [record | state for record in wanted]
 
 
-@lru_cache(maxsize=2)
-def _all(seed: int) -> tuple[dict[str, Any], ...]:
-    found = [*_linear()]
-    for future in FUTURES:
-        found += _of_expiry(seed, future)
-    return tuple(record | {"instrument_id": FIRST_ID + n} for n, record in enumerate(found))
+def texts(
+    market: Market, currency: str, since_ms: int, *, is_expired: bool
+) -> list[orjson.Fragment]:
+    """Return the same as JSON, an expiry's records at once; of expired ones those since a moment.
+
+    A list of everything has a hundred megabytes and more, so it is never there as objects.
+    """
+    return [
+        orjson.Fragment(text)
+        for one in _chains(market, currency)
+        for text in _texts(
+            one, _listed(one, market.now_ms, since_ms, is_expired=is_expired), market.now_ms
+        )
+    ]
 
 
-@lru_cache(maxsize=4_000)
-def strikes_of(seed: int, future: Instrument) -> tuple[float, ...]:
-    """Return the strikes [USD] of the options that expire with a dated future, ascending."""
-    tape = _market(seed).world.tapes[future.perpetual]
-    level = math.exp(tape.log_price(future.creation_ms))
-    step = 10 ** math.floor(math.log10(level * (HIGHEST - LOWEST) / STRIKES))
-    width = level * (HIGHEST - LOWEST) / (STRIKES - 1)
-    found = {round((level * LOWEST + n * width) / step) * step for n in range(STRIKES)}
-    return tuple(sorted(float(strike) for strike in found))
+def record(market: Market, name: str) -> dict[str, Any] | None:
+    """Return the record of an option listed by now; None if there is none of that name."""
+    family = name.partition("-")[0]
+    if family not in BY_NAME:
+        return None
+    one = chain(market.seed, family)
+    row = one.rows.get(name)
+    if row is None or one.creation_ms[row] > market.now_ms:
+        return None
+    return next(_records(one, np.array([row]), market.now_ms))
 
 
-@lru_cache(maxsize=2)
-def _market(seed: int) -> Market:
-    return Market(seed, milliseconds("2020-01-01"))
+def strikes_at_listing(seed: int, future: Instrument) -> tuple[float, ...]:
+    """Return three strikes around the price at which the options of a future were listed [USD]."""
+    one = chain(seed, future.name.partition("-")[0])
+    number = next(n for n, each in enumerate(one.expiries) if each.name == future.name)
+    rows = one.of_expiry(number)
+    listed = one.creation_ms[rows] == one.expiries[number].listed_ms
+    strikes = np.unique(one.strike[rows][listed])
+    middle = int(np.argmin(np.diff(np.log(strikes)))) + 1  # the grid is dense near the money
+    return tuple(strikes[middle - 1 : middle + 2].tolist())
 
 
-def _of_expiry(seed: int, future: Instrument) -> Iterator[dict[str, Any]]:
-    common = {
-        "tick_size_steps": [{"above_price": 0.005, "tick_size": 0.0005}],
-        "tick_size": 0.0001,
-        "quote_currency": future.base,
-        "price_index": future.price_index,
-        "instrument_type": "reversed",
-        "contract_size": 1.0,
-        "min_trade_amount": 0.1 if future.base == "BTC" else 1,
-        "block_trade_min_trade_amount": 25,
-        "settlement_currency": future.base,
-        "counter_currency": "USD",
-        "base_currency": future.base,
-        "settlement_period": future.settlement_period,
-        "expiration_timestamp": future.expiration_ms,
-        "creation_timestamp": future.creation_ms,
-        "base_currency_uuid": CURRENCY_IDS[future.base],
-        "quote_currency_uuid": CURRENCY_IDS[future.base],
-    }
-    strikes = [(f"{strike:.0f}", strike) for strike in strikes_of(seed, future)]
-    yield from _sides(future.name, strikes, common)
+def _chains(market: Market, currency: str) -> list[Chain]:
+    families = [one for one in FAMILIES if currency in ("any", one.settlement_currency)]
+    return [chain(market.seed, family.name) for family in families]
 
 
-def _linear() -> Iterator[dict[str, Any]]:
-    for expiry in XRP_EXPIRIES:
-        strikes = [(f"{strike:g}".replace(".", "d"), round(strike, 4)) for strike in XRP_STRIKES]
-        common = {
-            "tick_size_steps": [],
-            "tick_size": 0.0005,
-            "quote_currency": "USDC",
-            "price_index": "xrp_usdc",
-            "instrument_type": "linear",
-            "contract_size": 1000,
-            "min_trade_amount": 1000,
-            "block_trade_min_trade_amount": 75_000,
-            "settlement_currency": "USDC",
-            "counter_currency": "USDC",
-            "base_currency": "XRP",
-            "settlement_period": "month",
-            "expiration_timestamp": expiry,
-            "creation_timestamp": expiry - EIGHT_WEEKS_MS,
-            "base_currency_uuid": "e17a44c8-6ea1-564f-a02c-2a9ca1d8eec4",
-            "quote_currency_uuid": CURRENCY_IDS["USDC"],
-        }
-        yield from _sides(f"XRP_USDC-{_day(expiry)}", strikes, common)
+def _listed(one: Chain, now_ms: int, since_ms: int, *, is_expired: bool) -> Ints:
+    """Return the rows of options that live now, or that expired since a moment."""
+    wanted = (one.creation_ms <= now_ms) & (one.expiration_ms >= since_ms)
+    return np.flatnonzero(wanted & ((one.expiration_ms <= now_ms) == is_expired))
 
 
-def _day(ms: int) -> str:
-    expiry = datetime.fromtimestamp(ms / 1000, UTC)
-    return f"{expiry.day}{expiry:%b%y}".upper()
-
-
-def _sides(
-    family: str, strikes: list[tuple[str, float]], common: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    for words, strike in strikes:
-        for letter, side in _SIDES:
+def _records(one: Chain, rows: Ints, now_ms: int) -> Iterator[dict[str, Any]]:
+    """Yield the records of some rows, those of an expiry from one pattern."""
+    for number, part in _by_expiry(one, rows):
+        common = _common(one, number, now_ms)
+        for name, own_id, strike, side, created in _own(one, part):
             yield {
                 **common,
-                "kind": "option",
-                "instrument_name": f"{family}-{words}-{letter}",
+                "instrument_name": name,
+                "instrument_id": own_id,
                 "strike": strike,
                 "option_type": side,
-                "underlying_type": "crypto",
-                "product_group": "TIER_1",
-                "maker_commission": 0.0003,
-                "taker_commission": 0.0003,
-                "block_trade_commission": 0.0003,
-                "block_trade_tick_size": 0.0001,
-                "lot_size": 1,
-                "index_id": 1,
+                "creation_timestamp": created,
             }
+
+
+def _texts(one: Chain, rows: Ints, now_ms: int) -> Iterator[bytes]:
+    """Yield the JSON of the records of each expiry, with commas between them."""
+    for number, part in _by_expiry(one, rows):
+        common = orjson.dumps(_common(one, number, now_ms))[:-1].decode()
+        yield ",".join(
+            f'{common},"instrument_name":"{name}","instrument_id":{own_id},"strike":{strike},'
+            f'"option_type":"{side}","creation_timestamp":{created}}}'
+            for name, own_id, strike, side, created in _own(one, part)
+        ).encode()
+
+
+def _by_expiry(one: Chain, rows: Ints) -> Iterator[tuple[int, Ints]]:
+    numbers, starts = np.unique(one.expiry[rows], return_index=True)
+    yield from zip(numbers.tolist(), np.split(rows, starts[1:]), strict=False)
+
+
+def _own(one: Chain, rows: Ints) -> Iterator[tuple[str, int, float, str, int]]:
+    """Yield what is each option's own: name, number, strike, side and listing."""
+    ids = FIRST_ID + one.family.number * IDS_OF_A_FAMILY
+    columns = (rows, one.strike[rows], one.sign[rows], one.creation_ms[rows])
+    for row, strike, sign, created in zip(*(each.tolist() for each in columns), strict=True):
+        yield one.names[row], ids + row, strike, _SIDES[sign], created
+
+
+def _common(one: Chain, number: int, now_ms: int) -> dict[str, Any]:
+    """Return what all options of an expiry have in common."""
+    family, expiry = one.family, one.expiries[number]
+    is_active = now_ms < expiry.expiration_ms
+    quote = family.base if family.is_inverse else "USDC"
+    return {
+        "kind": "option",
+        "state": "open" if is_active else "archivized",
+        "is_active": is_active,
+        "tick_size_steps": family.tick_steps(expiry.listed_ms),
+        "tick_size": family.tick_of(expiry.listed_ms),
+        "quote_currency": quote,
+        "price_index": family.price_index,
+        "instrument_type": "reversed" if family.is_inverse else "linear",
+        "contract_size": family.contract_size,
+        "min_trade_amount": family.lot,
+        "block_trade_min_trade_amount": family.block_least,
+        "block_trade_tick_size": family.block_tick_size,
+        "block_trade_commission": 0.0003,
+        "settlement_currency": family.settlement_currency,
+        "counter_currency": "USD" if family.is_inverse else "USDC",
+        "base_currency": family.base,
+        "settlement_period": expiry.period,
+        "expiration_timestamp": expiry.expiration_ms,
+        "base_currency_uuid": currency_id(family.base),
+        "quote_currency_uuid": currency_id(quote),
+        "underlying_type": "crypto",
+        "product_group": family.product_group,
+        "maker_commission": 0.0003,
+        "taker_commission": 0.0003,
+        "lot_size": 1,
+        "index_id": family.index_id,
+    }

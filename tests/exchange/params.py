@@ -42,6 +42,10 @@ class Params:
         except ValueError:
             raise ApiError(-32602, "must be an integer", name) from None
 
+    def optional(self, name: str) -> int | None:
+        """Return an integer, or None if it was not given."""
+        return None if self._values.get(name) is None else self.integer(name)
+
     def flag(self, name: str, *, default: bool) -> bool:
         """Return a boolean; a query string gives ``true`` or ``false``."""
         value = self._value(name, default)

@@ -11,6 +11,7 @@ dated futures only, has negative numbers and a walk of its own that ends where t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,8 +97,9 @@ class Path:
         return late[hours], self.early_volatility[hours][:24]
 
 
+@lru_cache(maxsize=32)
 def price_path(seed: int, coin: str) -> Path:
-    """Return the path of `coin` under `seed`."""
+    """Return the path of `coin` under `seed`; the last few are held."""
     hours = np.arange(HOURS, dtype=np.int64)
     walk, volatility = _walk(seed, coin, hours)
     walk += _pins(_LEVELS[coin], walk, 0)

@@ -41,15 +41,23 @@ def running(  # noqa: PLR0913  (what an exchange can be told)
     fault_seed: int = 0,
     deliveries: str = "fridays",
     every: bool = False,
+    surface: str = "ssvi",
+    option_activity: float = 1.0,
+    lose: int = 0,
+    warm: str = "",
+    options_since: str = "",
     **outage: float | str,
 ) -> Iterator[RunningExchange]:
     """Start an exchange on a free port, and stop it in the end.
 
     What else it is told are its options on outages, as ``outage="html_503", outage_after=20``.
     """
-    options = {"port": 0, "seed": seed, "latency-ms": latency_ms, "faults": faults}
+    options: dict[str, Any] = {"port": 0, "surface": surface, "option-activity": option_activity}
+    options |= {"seed": seed, "latency-ms": latency_ms, "faults": faults, "lose": lose}
     options |= {"fault-seed": fault_seed, "deliveries": deliveries} | ({"now": now} if now else {})
     options |= {name.replace("_", "-"): value for name, value in outage.items()}
+    options |= {"warm": warm} if warm else {}
+    options |= {"options-since": options_since} if options_since else {}
     command = [sys.executable, "-m", "tests.exchange"]
     command += [f"--{name}={value}" for name, value in options.items()]
     command += [] if limits else ["--no-limits"]

@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.exchange import lies
+from tests.exchange import lies, trade_faults
 from tests.exchange.delistings import Delistings
 from tests.exchange.errors import ApiError
 from tests.exchange.exponents import in_exponent_form
@@ -26,6 +27,7 @@ from tests.exchange.responses import TOO_MANY, CutResponse, DripResponse, away
 from tests.exchange.revisions import provisional
 from tests.exchange.rpc import Call, envelope, read_call
 from tests.exchange.tape import RESOLUTIONS
+from tests.exchange.trade_methods import is_option
 from tests.exchange.trades import MINUTE_MS
 from tests.exchange.volatility_index import STEPS_MS
 
@@ -111,7 +113,7 @@ class Exchange:
         us_out = self.now_us()
         if fault and fault.name == "clock":
             us_out += lies.YEAR_US * (1 if fault.draw(2) else -1)
-        body = self._body(call, {"result": result}, us_in, us_out)
+        body = self._body(call, {"result": _sent(result)}, us_in, us_out)
         name = fault.name if fault and fault.name in _BROKEN else "ok"
         self.by_outcome[name] += 1
         return _BROKEN.get(name, Response)(body, media_type="application/json")
@@ -122,6 +124,9 @@ class Exchange:
         if fault and fault.name in {"shifted", "misfiled"}:
             METHODS[call.method](market, self._params(call, params))  # a wrong call stays an error
             params = fault.shift(params, _bar_ms(params))
+        if fault and fault.name in trade_faults.ASKING:
+            METHODS[call.method](market, self._params(call, params))
+            params = trade_faults.asked_instead(fault, params)
         if call.method == CHART:
             result = await self._chart(market, self._params(call, params))
         else:
@@ -139,6 +144,10 @@ class Exchange:
         return Params(params, is_history=call.is_history)
 
     async def _chart(self, market: Market, params: Params) -> Any:
+        name = params.text("instrument_name")
+        if is_option(market, params, name):
+            self.delistings.check(name)
+            return METHODS[CHART](market, params)
         query = chart_of(market, params)
         self.delistings.check(query.instrument.name)
         for _ in query.prepare(market):
@@ -184,6 +193,13 @@ def application(exchange: Exchange) -> Starlette:
             Route("/_exchange/stats", stats),
         ]
     )
+
+
+def _sent(result: Any) -> Any:
+    """Return a result in which the trades of a page, which are ready JSON, are one text."""
+    if not isinstance(result, dict) or "trades" not in result:
+        return result
+    return result | {"trades": orjson.Fragment(b"[%s]" % b",".join(result["trades"]))}
 
 
 def _bar_ms(params: dict[str, Any]) -> int:

@@ -117,8 +117,7 @@ def _spread(named: Instrument, near: Instrument, other: str) -> dict[str, Any]:
 
 def _of_options(seed: int) -> Iterator[dict[str, Any]]:
     for future in FUTURES:
-        strikes = options.strikes_of(seed, future)
-        lower, middle, upper = strikes[len(strikes) * 2 // 7 :][:3]
+        lower, middle, upper = options.strikes_at_listing(seed, future)
         for words in (
             f"STRD-{{day}}-{middle:.0f}",
             f"STRG-{{day}}-{lower:.0f}_{upper:.0f}",

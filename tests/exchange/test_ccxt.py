@@ -66,3 +66,51 @@ def test_history_is_paged(deribit):
 
     assert len(ticks) >= 12_000
     assert ticks == list(range(ticks[0], ticks[-1] + 60_000, 60_000))
+
+
+@pytest.fixture(scope="module")
+def option(deribit):
+    """A call on bitcoin that trades: the next month's nearest to the index."""
+    index = deribit.fetch_ticker(BTC)["last"]
+    calls = [one for one in deribit.markets.values() if one["option"] and one["base"] == "BTC"]
+    calls = [one for one in calls if one["inverse"] and one["optionType"] == "call"]
+    soon = deribit.milliseconds() + 10 * 86_400_000
+    expiry = min(one["expiry"] for one in calls if one["expiry"] > soon)
+    at_expiry = [one for one in calls if one["expiry"] == expiry]
+    return min(at_expiry, key=lambda one: abs(one["strike"] - index))["symbol"]
+
+
+def test_options_are_loaded(deribit):
+    settled = {one["settle"] for one in deribit.markets.values() if one["option"]}
+
+    assert settled == {"BTC", "ETH", "USDC"}
+
+
+def test_option_trades_are_fetched(deribit, option):
+    trades = deribit.fetch_trades(option, limit=100)
+    since = trades[0]["timestamp"]
+    again = deribit.fetch_trades(option, since=since, limit=100)
+
+    assert trades
+    assert all(one["symbol"] == option and one["price"] > 0 for one in trades)
+    assert all(one["side"] in {"buy", "sell"} for one in trades)
+    assert {one["id"] for one in trades} <= {one["id"] for one in again}
+
+
+def test_option_tickers_and_greeks_are_fetched(deribit, option):
+    ticker = deribit.fetch_ticker(option)
+    greeks = deribit.fetch_greeks(option)
+
+    assert ticker["bid"] < ticker["ask"]
+    assert 0.2 < greeks["delta"] < 0.8
+    assert greeks["bidImpliedVolatility"] < greeks["markImpliedVolatility"]
+    assert greeks["vega"] > 0 > greeks["theta"]
+
+
+def test_option_chains_are_fetched(deribit, option):
+    chain = deribit.fetch_option_chain("BTC")
+    one = deribit.fetch_option(option)
+
+    assert len(chain) > 700
+    assert chain[option]["markPrice"] == pytest.approx(one["markPrice"], rel=0.05)
+    assert chain[option]["underlyingPrice"] > 0

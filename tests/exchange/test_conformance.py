@@ -15,6 +15,8 @@ START = milliseconds("2025-10-10")
 BTC = {"instrument_name": "BTC-PERPETUAL"}
 USDC = {"instrument_name": "ETH_USDC-PERPETUAL"}
 WINDOW = {"start_timestamp": START, "end_timestamp": START + 86_400_000}
+OPTION = {"instrument_name": "BTC-26DEC25-100000-C"}
+LINEAR = {"instrument_name": "SOL_USDC-26DEC25-200-P"}
 CALLS = [
     ("test", {}),
     ("get_time", {}),
@@ -38,6 +40,19 @@ CALLS = [
     ("get_tradingview_chart_data", USDC | WINDOW | {"resolution": "1"}),
     ("get_funding_rate_history", BTC | WINDOW),
     ("get_funding_rate_value", USDC | WINDOW),
+    ("get_instrument", OPTION),
+    ("ticker", OPTION),
+    ("ticker", LINEAR),
+    ("get_order_book", OPTION),
+    ("get_book_summary_by_instrument", LINEAR),
+    ("get_book_summary_by_currency", {"currency": "ETH", "kind": "option"}),
+    ("get_tradingview_chart_data", OPTION | WINDOW | {"resolution": "60"}),
+    ("get_last_trades_by_currency", {"currency": "BTC", "kind": "option", "count": 200}),
+    ("get_last_trades_by_currency", {"currency": "USDC", "kind": "option", "count": 200}),
+    ("get_last_trades_by_instrument", OPTION),
+    ("get_expirations", {"currency": "BTC", "kind": "option"}),
+    ("get_expirations", {"currency": "any", "kind": "any"}),
+    ("get_expirations", {"currency": "grouped", "kind": "any"}),
     ("get_delivery_prices", {"index_name": "btc_usd"}),
     ("get_last_settlements_by_currency", {"currency": "BTC"}),
     ("get_last_settlements_by_instrument", BTC),
@@ -103,6 +118,13 @@ def excused(recorded, document):
     }
     options = recorded("rest_results_2026_09/instruments_option.json")[:SAMPLE]
     found = complaints(document, "get_instruments", {"jsonrpc": "2.0", "result": options})
+    for ticker in recorded("rest_results_2026_09/option_tickers.json").values():
+        found |= complaints(document, "ticker", {"jsonrpc": "2.0", "result": ticker})
+    summaries = recorded("book_summary_2025_06/BTC_option_book_summary_20250615_055819.json")
+    bodies["get_book_summary_by_currency"] = summaries[:: len(summaries) // SAMPLE]
+    bodies["get_expirations"] = recorded("rest_results_2026_09/expirations_flat.json")
+    tagged = recorded("rest_and_ws_fixtures/http_get_last_trades_perpetual_with_combo_tags.json")
+    bodies["get_last_trades_by_instrument"] = tagged["result"]
     for method, result in bodies.items():
         found |= complaints(document, method, {"jsonrpc": "2.0", "result": result})
     for line in recorded("ws_session_2021_07/DERIBIT.0").splitlines():

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.exchange.delistings import PAGES_BEFORE, is_met, new_name
-from tests.exchange.faults import NAMES, named
+from tests.exchange.faults import ALL, named
 from tests.exchange.incidents import milliseconds
 
 ASKED = {"currency": "any", "kind": "future"}
@@ -70,7 +70,7 @@ def test_one_vanishes_after_some_pages(open_exchange):
 
 
 def test_they_come_by_name_only():
-    assert named("all") == frozenset(NAMES)
+    assert named("all") == frozenset(ALL)
     assert "vanished" in named("vanished,latency")
 
 

@@ -2,7 +2,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.exchange.faults import NAMES, PAGE_FAULTS, Faults, named
+from tests.exchange.faults import ALL, NAMES, PAGE_FAULTS, Faults, named
 from tests.exchange.incidents import milliseconds
 from tests.exchange.running import running
 
@@ -33,7 +33,7 @@ def first_met(faults, name, tries=500):
 
 def test_names_are_none_all_or_a_list():
     assert named("none") == frozenset()
-    assert named("all") == frozenset(NAMES)
+    assert named("all") == frozenset(ALL)
     assert named("shifted,latency") == {"shifted", "latency"}
 
 
