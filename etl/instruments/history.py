@@ -6,7 +6,7 @@ candle finds its instrument by name and moment: ``valid_from <= timestamp < vali
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ import msgspec
 
 from etl.instruments.answers import Odd, decode, read_answer
 from etl.instruments.record import KINDS, TOLD, Instrument
+from etl.instruments.records import Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,17 @@ class ListAnswer:
 
 @dataclass(slots=True)
 class Interval:
-    """A record as it held from `from_us` on [µs]: bytes alone, for there are a hundred thousand."""
+    """A record as it held from `from_us` on [µs]: its number alone, for there are 300,000.
 
-    record: bytes
+    Records of one `mark` are the same to the byte.
+    """
+
+    record: int
+    mark: int
     from_us: int
     first_us: int
     last_us: int
     lists: frozenset[str]
-
-    def listed(self) -> Instrument:
-        """Return what the record says."""
-        return decode(self.record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,34 @@ class History:
     `aside` and `apart` are of the lists folded just now, and told; they are not kept.
     """
 
+    records: Records = field(default_factory=Records)
     intervals: dict[int, list[Interval]] = field(default_factory=dict)
     heard: dict[str, int] = field(default_factory=dict)  # scope of a list: when it last came [µs]
     segments: set[str] = field(default_factory=set)
     aside: list[Aside] = field(default_factory=list)
     apart: dict[str, str] = field(default_factory=dict)  # why no other dataset has it, by name
+
+    def listed(self, interval: Interval) -> Instrument:
+        """Return what the record of an interval says."""
+        return decode(self.records[interval.record])
+
+    def is_same(self, interval: Interval, record: bytes) -> bool:
+        """Whether a record says what that of an interval does, in whatever order."""
+        if interval.mark == hash(record):
+            return True
+        try:
+            before = msgspec.json.decode(self.records[interval.record])
+            return bool(before == msgspec.json.decode(record))
+        except msgspec.DecodeError:  # a member nobody reads, as a number that is too large
+            return False
+
+    def add(
+        self, id_: int, record: bytes, moments: tuple[int, int, int], lists: frozenset[str]
+    ) -> Interval:
+        """Return a new interval, the last of its instrument."""
+        one = Interval(self.records.add(record), hash(record), *moments, lists)
+        self.intervals.setdefault(id_, []).append(one)
+        return one
 
 
 def fold(history: History, answers: Iterable[ListAnswer]) -> History:
@@ -73,13 +97,13 @@ def fold(history: History, answers: Iterable[ListAnswer]) -> History:
     for answer in answers:
         scope = f"{answer.kind} {answer.currency} {'expired' if answer.is_expired else 'living'}"
         history.heard[scope] = max(answer.heard_us, history.heard.get(scope, 0))
-        records: dict[int, bytes] = {}
+        ids: set[int] = set()
         for record, found in read_answer(answer.body):
-            odd = _odd(record, found, records)
+            odd = _odd(history, record, found, ids)
             if odd is not None:
                 history.aside.append(Aside(scope, answer.heard_us, odd))
             elif isinstance(found, Instrument) and found.instrument_id is not None:
-                records[found.instrument_id] = record
+                ids.add(found.instrument_id)
                 _see(history, record, found, scope=scope, heard_us=answer.heard_us)
                 if why := _apart(found):
                     history.apart[found.instrument_name] = why
@@ -93,28 +117,30 @@ def _apart(found: Instrument) -> str:
     return "" if found.kind in KINDS else f"of a kind this version does not know: {found.kind!r}"
 
 
-def _odd(record: bytes, found: Instrument | Odd, records: dict[int, bytes]) -> Odd | None:
-    """Return what keeps a record out of the history, beside those its list had before it."""
+def _odd(
+    history: History, record: bytes, found: Instrument | Odd, ids: Container[int]
+) -> Odd | None:
+    """Return what keeps a record out of the history, after the `ids` its list had before it."""
     if isinstance(found, Odd):
         return found
     if found.instrument_id is None:
         return Odd(found.instrument_name, "it has no instrument_id")
-    before = records.get(found.instrument_id)
-    if before is not None and not _is_same(before, record):
-        return Odd(found.instrument_name, f"instrument_id {found.instrument_id} comes twice")
+    id_ = found.instrument_id
+    if id_ in ids and not history.is_same(history.intervals[id_][-1], record):
+        return Odd(found.instrument_name, f"instrument_id {id_} comes twice")
     return None
 
 
 def _see(history: History, record: bytes, found: Instrument, *, scope: str, heard_us: int) -> None:
-    held = history.intervals.setdefault(found.instrument_id or 0, [])
+    id_ = found.instrument_id or 0
+    held = history.intervals.get(id_)
     last = held[-1] if held else None
-    if last is None or not _is_same(last.record, record):
+    if last is None or not history.is_same(last, record):
         start = found.creation_timestamp * 1000
         if last is not None:  # the exchange's clock may have gone back: an interval does not
             start = max(heard_us, last.from_us + 1)
         lists = last.lists if last else frozenset()
-        last = Interval(record, start, heard_us, heard_us, lists)
-        held.append(last)
+        last = history.add(id_, record, (start, heard_us, heard_us), lists)
     last.last_us = max(heard_us, last.last_us)
     last.lists = _with(last.lists, scope)
 
@@ -123,16 +149,6 @@ def _see(history: History, record: bytes, found: Instrument, *, scope: str, hear
 def _with(lists: frozenset[str], scope: str) -> frozenset[str]:
     """Return the lists with one more, the same object each time."""
     return lists | {scope}
-
-
-def _is_same(one: bytes, other: bytes) -> bool:
-    """Whether two records say the same, in whatever order."""
-    if one == other:
-        return True
-    try:
-        return bool(msgspec.json.decode(one) == msgspec.json.decode(other))
-    except msgspec.DecodeError:  # a member nobody reads, as a number that is too large
-        return False
 
 
 def vanished(history: History) -> list[str]:
@@ -144,16 +160,17 @@ def vanished(history: History) -> list[str]:
     """
     odd = {one.odd.name for one in history.aside if one.heard_us == history.heard.get(one.scope)}
     found = (
-        held[-1].listed().instrument_name
+        history.listed(held[-1]).instrument_name
         for held in history.intervals.values()
-        if _is_missed(held[-1], history.heard)
+        if _is_missed(history, held[-1])
     )
     return sorted(name for name in found if name not in odd)
 
 
-def _is_missed(last: Interval, heard: dict[str, int]) -> bool:
+def _is_missed(history: History, last: Interval) -> bool:
+    heard = history.heard
     scopes = [scope for scope in last.lists if heard[scope] > last.last_us]
-    end = last.listed().expiration_timestamp if scopes else None
+    end = history.listed(last).expiration_timestamp if scopes else None
     return any(
         scope.endswith("expired") or end is None or end * 1000 > heard[scope] for scope in scopes
     ) and not any(heard[scope] == last.last_us for scope in last.lists)

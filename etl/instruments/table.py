@@ -24,7 +24,7 @@ from lake.lock import locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import tidy
-from lake.read import check_footer, checksum, read_table, scan_files
+from lake.read import check_footer, checksum_of, footer, scan_files
 from lake.write import ZSTD_LEVEL, publish_batches
 from validators import contract
 from validators.schemas.instruments import Instruments
@@ -55,9 +55,11 @@ def frames(history: History) -> Iterator[pl.DataFrame]:
         for _, held in sorted(history.intervals.items())
         for each, after in zip(held, [*held[1:], None], strict=True)
     ]
-    ends = _relisted(pl.concat([_named(part) for part in _parts(rows)]))
+    told = pl.concat([_told(history, part) for part in _parts(rows)])
+    told = told.with_columns(_relisted(told)).rename({"instrument_name": "instrument"})
     for first, part in zip(count(0, FRAME_ROWS), _parts(rows), strict=False):
-        yield _frame(part, ends[first : first + len(part)])
+        records = [history.records[each.record].decode() for _, each in part]
+        yield told.slice(first, len(part)).with_columns(pl.Series("record", records, pl.String))
 
 
 def _parts(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
@@ -65,33 +67,19 @@ def _parts(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
         yield rows[first : first + FRAME_ROWS]
 
 
-def _named(rows: Sequence[_Row]) -> pl.DataFrame:
-    """Return what tells whether a name was taken over by another instrument."""
-    listed = [each.listed() for _, each in rows]
-    return pl.DataFrame(
-        [
-            pl.Series("instrument_id", [one.instrument_id for one in listed], pl.Int64),
-            pl.Series("instrument_name", [one.instrument_name for one in listed], pl.String),
-            pl.Series("valid_from", [each.from_us for _, each in rows], pl.Int64).cast(_STAMP),
-            pl.Series("valid_to", [end for end, _ in rows], pl.Int64).cast(_STAMP),
-        ]
-    )
-
-
-def _frame(rows: Sequence[_Row], ends: pl.Series) -> pl.DataFrame:
-    listed, held = [each.listed() for _, each in rows], [each for _, each in rows]
+def _told(history: History, rows: Sequence[_Row]) -> pl.DataFrame:
+    """Return all columns but the records."""
+    listed = [history.listed(each) for _, each in rows]
     columns = {name: [getattr(one, name) for one in listed] for name in COLUMNS}
-    return (
-        pl.DataFrame(columns, schema=_schema(), strict=False)
-        .with_columns(
-            pl.Series("valid_from", [each.from_us for each in held], pl.Int64).cast(_STAMP),
-            ends.alias("valid_to"),
-            pl.Series("first_seen", [each.first_us for each in held], pl.Int64).cast(_STAMP),
-            pl.Series("last_seen", [each.last_us for each in held], pl.Int64).cast(_STAMP),
-            pl.Series("lists", [",".join(sorted(each.lists)) for each in held], pl.String),
-            pl.Series("record", [each.record.decode() for each in held], pl.String),
-        )
-        .rename({"instrument_name": "instrument"})
+    held: dict[str, list[int | None]] = {
+        "valid_from": [each.from_us for _, each in rows],
+        "valid_to": [end for end, _ in rows],
+        "first_seen": [each.first_us for _, each in rows],
+        "last_seen": [each.last_us for _, each in rows],
+    }
+    return pl.DataFrame(columns, schema=_schema(), strict=False).with_columns(
+        *(pl.Series(name, values, pl.Int64).cast(_STAMP) for name, values in held.items()),
+        pl.Series("lists", [",".join(sorted(each.lists)) for _, each in rows], pl.String),
     )
 
 
@@ -155,7 +143,7 @@ def publish(lake: Lake, history: History) -> None:
         rows=sum(map(len, history.intervals.values())),
         first_ms=heard[0] // 1000 if heard else None,
         last_ms=heard[-1] // 1000 if heard else None,
-        checksum=checksum(read_table(path)),
+        checksum=checksum_of(path),
         segments=tuple(sorted(history.segments)),
     )
     write_record(lake, PARTITION, record)
@@ -192,16 +180,15 @@ def _read(file: pq.ParquetFile) -> History:
         frame = pl.DataFrame(batch).with_columns(pl.col(_HELD).to_physical())
         for text, lists, *moments in frame.select("record", "lists", *_HELD).iter_rows():
             record = text.encode()
-            since, first, last = moments
-            one = Interval(record, since, first, last, _split(lists))
             found = read_one(record)
             if isinstance(found, Odd) or found.instrument_id is None:  # of an older version
                 odd = (
                     found if isinstance(found, Odd) else Odd(found.instrument_name, "it has no id")
                 )
-                history.aside.append(Aside(next(iter(one.lists)), first, odd))
+                history.aside.append(Aside(min(_split(lists)), moments[1], odd))
                 continue
-            history.intervals.setdefault(found.instrument_id, []).append(one)
+            since, first, last = moments
+            history.add(found.instrument_id, record, (since, first, last), _split(lists))
     return history
 
 
@@ -273,3 +260,23 @@ def diff(intervals: pl.LazyFrame, since: pl.Expr, until: pl.Expr) -> pl.LazyFram
         .drop_nulls("change")
         .sort("change", "instrument", "instrument_id")
     )
+
+
+def heard(lake: Lake) -> dict[str, int]:
+    """Return when each list last came, by its scope [µs]; nothing where none was folded."""
+    path = lake.clean(PARTITION)
+    if not path.exists():
+        return {}
+    known = json.loads((footer(path).metadata or {}).get(FOLDED, b"{}"))
+    return {scope: int(at) for scope, at in known.get("heard", {}).items()}
+
+
+def births(lake: Lake) -> pl.DataFrame:
+    """Return when each instrument was listed: `instrument`, `creation_timestamp` [ms].
+
+    None where the history was never refreshed.
+    """
+    if not lake.files(PARTITION.dataset):
+        return pl.DataFrame(schema={"instrument": pl.String(), "creation_timestamp": pl.Int64()})
+    born = scan(lake).group_by("instrument").agg(pl.col("creation_timestamp").min())
+    return born.collect()
