@@ -2,9 +2,9 @@
 
 Format 1 kept no ledger line of what is computed, and index prices among what is made from raw.
 Files are moved, and what has no line is computed anew, which leaves a file as it is whose content
-comes out the same. Format 2 knew fewer reasons why rows are missing; nothing has to be done. The
-number of the format is written last: killed at any moment, the next
-command begins again where this one ended.
+comes out the same. Formats 2 and 3 knew fewer reasons why rows are missing; nothing has to be done.
+The number of the format is written last: killed at any moment, the next command begins again where
+this one ended.
 """
 
 import logging

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 def arrow(frame: pl.DataFrame) -> pa.Table:
     """Return a frame as an Arrow table of the types every Parquet reader knows."""
+    frame = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     fields = [
         field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field

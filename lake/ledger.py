@@ -27,12 +27,23 @@ Reason = Literal[
     "quarantined",  # rows came and failed their contract, or contradict each other
     "doubted",  # rows came in answers that are not believed; to be asked again
     "unexplained",  # the exchange sent the neighbours and not these; to be asked again
+    "seen_once",  # one answer speaks for a stretch whose rows are numbered; `heal` asks for another
+    "lost",  # the exchange numbered a row, and twice did not send it
+    "renumbered",  # numbers that were given in a partition before came again, of other rows
     "truncated",  # a page came short at one end; to be asked again
     "no_answer",  # asked, and no usable answer came
     "not_asked",  # wanted, and not asked yet
 ]
 SETTLED: frozenset[str] = frozenset(
-    {"before_listing", "before_first_trade", "after_expiry", "in_progress", "outage", "absent"}
+    {
+        "before_listing",
+        "before_first_trade",
+        "after_expiry",
+        "in_progress",
+        "outage",
+        "absent",
+        "seen_once",
+    }
 )
 
 
@@ -57,6 +68,9 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
     retry_at_ms: int | None = None  # when to ask again; None: at once, or never if settled
     source: str | None = None  # of a documented outage
     rows: int = 0  # how many are missing, where no grid says it
+    of: str = ""  # the instrument whose rows they are, where rows are numbered
+    first: int = 0  # the number of the first of them
+    is_before: bool = False  # they may lie in a partition before this one
 
     @property
     def is_settled(self) -> bool:
@@ -95,6 +109,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     judged: int = 0  # by which rules the gaps were
     gaps: tuple[Gap, ...] = ()
     provisional: tuple[Reading, ...] = ()  # read so soon after their close that they may move
+    looks: tuple[
+        tuple[str, int, int, int], ...
+    ] = ()  # for numbers: instrument, from, to, when [ms]
+    seams: str = ""  # digest of the partitions before, which its numbers were held against
     segments: tuple[str, ...] = ()  # the raw files all this was derived from
     inputs: tuple[Input, ...] | None = None  # what it was computed from; None: it comes from raw
     version: int = 0  # of the step that computed it; 0: wanted, and not computed yet
@@ -112,10 +130,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return "clean" if self.inputs is None else "derived"
 
     def gap_rows(self, step_ms: int) -> dict[str, int]:
-        """Return the number of missing rows by reason, for a grid of `step_ms` or as counted."""
+        """Return the number of missing rows by reason, for a grid of `step_ms` or as counted.
+
+        Without a grid, a stretch of which nobody knows how many rows it lacks counts as one.
+        """
         counts: Counter[str] = Counter()
         for gap in self.gaps:
-            counts[gap.reason] += gap.rows or (gap.end_ms - gap.start_ms) // step_ms
+            on_grid = (gap.end_ms - gap.start_ms) // step_ms if step_ms else 1
+            counts[gap.reason] += gap.rows or on_grid
         return dict(counts)
 
 

@@ -12,7 +12,7 @@ from lake.partition import Partition
 from lake.span import is_period
 from lake.write import publish_bytes
 
-FORMAT = 3  # raised when an older version could misread what this one writes
+FORMAT = 4  # raised when an older version could misread what this one writes
 MARKER = "lake.json"
 Top = Literal["clean", "derived"]
 """What is made from raw is clean, what is computed from published data is derived."""

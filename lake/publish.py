@@ -1,6 +1,8 @@
 """Publish a partition: rows, then those set aside, then the line that vouches for both."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,6 +20,7 @@ class Content:
     rows: pa.Table
     rejected: pa.Table
     notes: tuple[str, ...] = ()
+    layout: Mapping[str, Any] = field(default_factory=dict)
 
 
 def publish(lake: Lake, partition: Partition, content: Content, *, anew: bool = False) -> None:
@@ -30,7 +33,7 @@ def publish(lake: Lake, partition: Partition, content: Content, *, anew: bool = 
     rows, quarantine = lake.published(record.top, partition), lake.quarantine(partition)
     is_same = before is not None and before.checksum == record.checksum
     if record.rows and not (is_same and rows.exists()):
-        publish_table(content.rows, rows)
+        publish_table(content.rows, rows, **content.layout)
     elif not record.rows:
         rows.unlink(missing_ok=True)
     if content.rejected.num_rows:

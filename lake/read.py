@@ -1,15 +1,19 @@
 """Read published data: frames in key order, and files that are what the ledger says."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.errors import CorruptFileError, MissingColumnError
 from lake.paths import Lake
+
+TEXTS_AT_ONCE = 65_536
+BATCH_ROWS = 16_384
 
 
 def scan(lake: Lake, dataset: str, part: str = "*") -> pl.LazyFrame:
@@ -79,8 +83,12 @@ def footer(path: Path) -> pq.FileMetaData:
         raise CorruptFileError(path, error) from error
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(
+    path: Path, columns: Sequence[str] | None = None, *, coded: Sequence[str] = ()
+) -> pa.Table:
     """Return a Parquet file, or some of its columns, every page read and checked.
+
+    Strings that are `coded` come as one dictionary, and codes.
 
     Raises
     ------
@@ -90,14 +98,16 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         If it has no column of that name.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(
+            path, page_checksum_verification=True, read_dictionary=list(coded)
+        ) as file:
             table = file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
     for name in columns or ():  # pyarrow passes over those that are not there
         if name not in table.column_names:
             raise MissingColumnError(path, name)
-    return table
+    return table.unify_dictionaries() if coded else table
 
 
 def held_parts(lake: Lake, dataset: str) -> list[str]:
@@ -112,23 +122,76 @@ def checksum(table: pa.Table) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     for name in table.column_names:
-        column = table[name]
-        digest.update(f"{name}:{column.type}:{column.null_count}:{len(column)};".encode())
-        if column.null_count:
-            digest.update(column.is_null().to_numpy().tobytes())
-        if pa.types.is_string(column.type):
-            _digest_strings(digest, column)
-        else:
-            if column.null_count:
-                column = column.fill_null(pa.scalar(0).cast(column.type))
-            digest.update(column.to_numpy().view("uint8"))
+        _digest_column(digest, name, table[name])
     return digest.hexdigest()
+
+
+def checksum_of(path: Path) -> str:
+    """Return the `checksum` of a file's content, a column at a time, strings a batch at a time.
+
+    Raises
+    ------
+    CorruptFileError
+        If any of it cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for field in file.schema_arrow:
+                if pa.types.is_string(field.type):
+                    _digest_strings_of(digest, file, field)
+                else:
+                    _digest_column(digest, field.name, file.read([field.name])[field.name])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(path, error) from error
+    return digest.hexdigest()
+
+
+def _digest_column(digest: "hashlib.blake2b", name: str, column: pa.ChunkedArray) -> None:
+    digest.update(f"{name}:{column.type}:{column.null_count}:{len(column)};".encode())
+    if column.null_count:
+        digest.update(column.is_null().to_numpy().tobytes())
+    if pa.types.is_string(column.type):
+        _digest_strings(digest, column)
+    else:
+        if column.null_count:
+            column = column.fill_null(pa.scalar(0).cast(column.type))
+        digest.update(column.to_numpy().view("uint8"))
 
 
 def _digest_strings(digest: "hashlib.blake2b", column: pa.ChunkedArray) -> None:
     """Hash a string column by its distinct values and their codes: constant columns are cheap."""
     encoded = column.dictionary_encode().chunks  # all with the distinct values of the whole column
-    for text in encoded[0].dictionary.to_pylist() if encoded else ():
-        digest.update(f"{len(text)}:{text}".encode())
+    for start in range(0, len(encoded[0].dictionary) if encoded else 0, TEXTS_AT_ONCE):
+        texts = pl.Series(encoded[0].dictionary.slice(start, TEXTS_AT_ONCE))
+        told = pl.format("{}:{}", texts.str.len_chars(), texts)
+        digest.update(pl.select(told.str.join("")).item().encode())
     for chunk in encoded:
         digest.update(chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).tobytes())
+
+
+def _digest_strings_of(digest: "hashlib.blake2b", file: pq.ParquetFile, field: pa.Field) -> None:
+    """Hash a string column as `_digest_column` does, with a batch of it in memory at a time."""
+    nulls = [part.is_null().to_numpy(zero_copy_only=False) for part in _parts(file, field.name)]
+    absent, rows = sum(int(part.sum()) for part in nulls), sum(map(len, nulls))
+    digest.update(f"{field.name}:{field.type}:{absent}:{rows};".encode())
+    if absent:
+        digest.update(b"".join(part.tobytes() for part in nulls))
+    seen: dict[bytes, int] = {}  # by a digest: the values may be long
+    codes = []
+    for encoded in (part.dictionary_encode() for part in _parts(file, field.name)):
+        known = [-1]
+        for text in encoded.dictionary.to_pylist():
+            key = hashlib.blake2b(text.encode(), digest_size=16).digest()
+            if key not in seen:
+                digest.update(f"{len(text)}:{text}".encode())
+            known.append(seen.setdefault(key, len(seen)))
+        indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        codes.append(np.array(known, np.int32)[indices + 1])
+    for part in codes:
+        digest.update(part.tobytes())
+
+
+def _parts(file: pq.ParquetFile, name: str) -> Iterator[pa.StringArray]:
+    for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
+        yield batch.column(0)

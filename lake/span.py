@@ -27,6 +27,10 @@ class Span(msgspec.Struct, frozen=True, array_like=True, order=True):
         """Whether some moment lies in both."""
         return self.start_ms < other.end_ms and other.start_ms < self.end_ms
 
+    def holds(self, other: "Span") -> bool:
+        """Whether all of another lies in it."""
+        return self.start_ms <= other.start_ms and other.end_ms <= self.end_ms
+
 
 FOREVER = Span(0, END_OF_TIME_MS)
 

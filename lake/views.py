@@ -50,6 +50,7 @@ def engine() -> duckdb.DuckDBPyConnection:
     connection.execute("LOAD icu")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")  # it would stand among the answers
+    connection.execute("SET parquet_metadata_cache = true")  # half of a second question's time
     for path in sorted((SQL / "macros").glob("*.sql")):
         connection.execute(path.read_text(encoding="utf-8"))
     return connection

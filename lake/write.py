@@ -3,9 +3,10 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -15,6 +16,8 @@ from lake.errors import DiskFullError, LakeError, NotWritableError
 
 ROW_GROUP_ROWS = 131_072
 ZSTD_LEVEL = 3
+DICTIONARY = "DICTIONARY"
+NONE: Mapping[str, str] = MappingProxyType({})
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -35,19 +38,30 @@ def write_out(data: bytes, path: Path) -> None:
         publish_bytes(data, Path(os.path.realpath(path)))
 
 
-def publish_table(table: pa.Table, path: Path, *, level: int = ZSTD_LEVEL) -> None:
+def publish_table(
+    table: pa.Table,
+    path: Path,
+    *,
+    level: int = ZSTD_LEVEL,
+    row_group: int = ROW_GROUP_ROWS,
+    encodings: Mapping[str, str] = NONE,
+    statistics: Sequence[str] | None = None,
+) -> None:
     """Write `table` to Parquet at `path` atomically and durably.
 
     The bytes are a function of the table's content alone: fixed row groups, each of rows in one
     chunk, and fixed encodings (floats byte-stream-split, timestamps delta-packed, strings by
-    dictionary).
+    dictionary), unless `encodings` has others; with least and greatest values of all columns, or
+    of those in `statistics`.
     """
+    options = _options(table.schema, level, encodings)
+    options["write_statistics"] = True if statistics is None else list(statistics)
 
     def write(file: BinaryIO) -> None:
-        with pq.ParquetWriter(file, table.schema, **_options(table.schema, level)) as writer:
-            for start in range(0, max(table.num_rows, 1), ROW_GROUP_ROWS):
-                group = table.slice(start, ROW_GROUP_ROWS)
-                writer.write_table(group.combine_chunks(), ROW_GROUP_ROWS)
+        with pq.ParquetWriter(file, table.schema, **options) as writer:
+            for start in range(0, max(table.num_rows, 1), row_group):
+                group = table.slice(start, row_group)
+                writer.write_table(group.combine_chunks(), row_group)
 
     _publish(path, write)
 
@@ -125,21 +139,23 @@ def _as_lake_error(path: Path, error: OSError) -> LakeError:
     return NotWritableError(path, error)
 
 
-def _options(schema: pa.Schema, level: int) -> dict[str, Any]:
+def _options(schema: pa.Schema, level: int, encodings: Mapping[str, str] = NONE) -> dict[str, Any]:
+    chosen = {field.name: encodings.get(field.name) or _encoding(field.type) for field in schema}
     return {
         "compression": "zstd",
         "compression_level": level,
-        "use_dictionary": [field.name for field in schema if pa.types.is_string(field.type)],
-        "column_encoding": _encodings(schema),
+        "use_dictionary": [name for name, encoding in chosen.items() if encoding == DICTIONARY],
+        "column_encoding": {
+            name: encoding for name, encoding in chosen.items() if encoding != DICTIONARY
+        },
         "write_page_checksum": True,  # zstd as Arrow writes it does not notice a flipped bit
     }
 
 
-def _encodings(schema: pa.Schema) -> dict[str, str]:
-    encodings = {}
-    for field in schema:
-        if pa.types.is_floating(field.type):
-            encodings[field.name] = "BYTE_STREAM_SPLIT"
-        elif pa.types.is_timestamp(field.type) or pa.types.is_integer(field.type):
-            encodings[field.name] = "DELTA_BINARY_PACKED"
-    return encodings
+def _encoding(kind: pa.DataType) -> str:
+    if pa.types.is_string(kind):
+        return DICTIONARY
+    if pa.types.is_floating(kind):
+        return "BYTE_STREAM_SPLIT"
+    is_packed = pa.types.is_timestamp(kind) or pa.types.is_integer(kind)
+    return "DELTA_BINARY_PACKED" if is_packed else "PLAIN"

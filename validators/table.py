@@ -1,11 +1,12 @@
-"""What a model says of its dataset beside the columns: its table, and its key.
+"""What a model says of its dataset beside the columns: its table, its key, and how files are laid.
 
-Both stand in the ``Config`` of the model; `contract.key_of` reads the key::
+All stand in the ``Config`` of the model; `contract.key_of` reads the key::
 
     class Config:
         metadata = declared(key=("timestamp", "underlying"), table=TableFacts(...))
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,6 +47,9 @@ class TableFacts:
         The columns the table has, in its order; None where it has all of the dataset.
     indexes : tuple of Index
         What is indexed beside the key.
+    subject : str, optional
+        What the loader's lines of the table are of, by month, in SQL of a row called `held`: what
+        the key begins with, unless that has too few rows to keep books of.
     """
 
     name: str
@@ -57,6 +61,7 @@ class TableFacts:
     made_from: str | None = None
     columns: tuple[str, ...] | None = None
     indexes: tuple[Index, ...] = ()
+    subject: str | None = None
 
     @property
     def segmentby(self) -> str:
@@ -70,10 +75,19 @@ class TableFacts:
 
 
 def declared(
-    *, table: TableFacts | None = None, key: tuple[str, ...] | None = None
+    *,
+    table: TableFacts | None = None,
+    key: tuple[str, ...] | None = None,
+    order: tuple[str, ...] | None = None,
+    layout: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return what a model's ``Config`` says of its dataset, as `metadata`; None says nothing."""
-    said = {"table": table, "key": key}
+    """Return what a model's ``Config`` says of its dataset, as `metadata`; None says nothing.
+
+    Rows are sorted by `order`, that of the key where none is said; `layout` is how their files are
+    written, where that is not the usual way: the rows of a `row_group`, the `level` of zstd, the
+    `encodings` of columns (``DICTIONARY``, or a name Parquet has), the columns with `statistics`.
+    """
+    said = {"table": table, "key": key, "order": order, "layout": layout}
     return {word: each for word, each in said.items() if each is not None}
 
 

@@ -21,6 +21,7 @@ USD = {"unit": "USD"}
 PREMIUM = {"unit": "price unit of the option"}
 CONTRACT = {"unit": "USD or base coin"}
 
+COUNT = {"unit": "count"}
 FRACTION = {"unit": "1"}
 VOLATILITY = {"unit": "1/sqrt(yr)"}
 PER_YEAR = {"unit": "1/yr"}

@@ -24,7 +24,7 @@ OPTION = "BTC-29MAR24-50000-C"
 
 @pytest.fixture(scope="module")
 def exchange():
-    with running(limits=False) as running_exchange:
+    with running(limits=False, options_since="2025-06-01") as running_exchange:
         yield running_exchange
 
 
@@ -194,13 +194,13 @@ def test_an_input_that_vanishes_is_one_line_and_nothing_is_half_written(product)
 
 def test_a_ledger_of_a_newer_version_is_one_line(product):
     ledger = product.lake / "ledger" / "futures_basis" / "BTC" / "2025-09.json"
-    ledger.write_text(ledger.read_text().replace('"format": 3', '"format": 4'))
+    ledger.write_text(ledger.read_text().replace('"format": 4', '"format": 5'))
 
     done = product.run("status")
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith(
-        "has format 4; this version reads up to 3: upgrade it"
+        "has format 5; this version reads up to 4: upgrade it"
     )
 
 

@@ -210,3 +210,19 @@ def test_leftovers_of_a_folder_that_does_not_exist_are_none(tmp_path):
 
 def test_free_space_is_known_before_the_folder_is_made(tmp_path):
     assert free_bytes(tmp_path / "not" / "yet") > 0
+
+
+def test_columns_are_written_as_they_are_asked_for(tmp_path):
+    path = tmp_path / "x.parquet"
+    encodings = {"close": "DICTIONARY", "instrument": "PLAIN"}
+    publish_table(table(9), path, row_group=4, encodings=encodings, statistics=("timestamp",))
+
+    with pq.ParquetFile(path) as file:
+        groups, group = file.metadata.num_row_groups, file.metadata.row_group(0)
+        columns = {group.column(i).path_in_schema: group.column(i) for i in range(3)}
+    assert groups == 3
+    assert "RLE_DICTIONARY" in columns["close"].encodings
+    assert "RLE_DICTIONARY" not in columns["instrument"].encodings
+    assert "DELTA_BINARY_PACKED" in columns["timestamp"].encodings
+    assert [name for name, one in columns.items() if one.is_stats_set] == ["timestamp"]
+    assert pq.read_table(path).equals(table(9))

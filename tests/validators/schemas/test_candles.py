@@ -8,7 +8,8 @@ def test_a_candle_has_the_columns_everybody_expects_in_their_order():
     expected = ["timestamp", "instrument", "open", "high", "low", "close", "volume", "cost"]
 
     assert list(Candles.to_schema().columns) == expected
-    assert list(OptionsOhlcv.to_schema().columns) == expected
+    assert list(OptionsOhlcv.to_schema().columns)[: len(expected)] == expected
+    assert facts_of(OptionsOhlcv).columns == tuple(expected)
 
 
 def test_a_resolution_has_one_model():
