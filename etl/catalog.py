@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from etl.compute.futures_basis import FUTURES_BASIS
 from etl.compute.futures_curve import FUTURES_CURVE
 from etl.compute.index_prices import INDEX_PRICES
+from etl.compute.options_ohlcv import OPTIONS_OHLCV
 from etl.dataset import Computed, Dataset, Fetched, Snapshot
 from etl.errors import UsageError
-from etl.sources.candles import FUTURES_OHLCV, PERPETUALS_OHLCV
+from etl.sources.candles import FUTURES_OHLCV, OPTIONS_CHART, PERPETUALS_OHLCV
 from etl.sources.delivery_prices import DELIVERY_PRICES
 from etl.sources.funding_rates import FUNDING_RATES
 from etl.sources.instruments import INSTRUMENTS
+from etl.sources.option_trades import OPTION_TRADES
 from etl.sources.volatility_index import VOLATILITY_INDEX
 
 _ALL: list[Dataset] = [
@@ -24,6 +26,9 @@ _ALL: list[Dataset] = [
     INDEX_PRICES,
     *VOLATILITY_INDEX,
     DELIVERY_PRICES,
+    OPTION_TRADES,
+    OPTIONS_OHLCV,
+    OPTIONS_CHART,
     INSTRUMENTS,
     FUTURES_BASIS,
     FUTURES_CURVE,

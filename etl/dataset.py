@@ -33,7 +33,7 @@ Held = Mapping[Partition, Record]
 """What the ledger says of some partitions."""
 
 
-def _is_all(_params: dict[str, Any], _body: bytes, _window: Span) -> None:
+def _is_all(_params: dict[str, Any], _page: object, _window: Span) -> None:
     """Ask for no further page: a window is one."""
 
 
@@ -52,12 +52,17 @@ class Fetched:
     params
         From part, window and the exchange's clock to the parameters of a request.
     onward
-        From the parameters, the answer and the window to the parameters of the window's next page;
-        None after its last.
+        From the parameters, what `check` read of the answer, and the window to the parameters of
+        the window's next page; None after its last.
     most_pages
         From window and the exchange's clock to how many pages a window may take.
+    method_of
+        From the parameters of a request to its method, where a dataset asks several.
+    on_history
+        Whether the history host is asked, and no other.
     check
-        Raises msgspec.ValidationError where a result is not of the expected shape.
+        Raises msgspec.ValidationError where a result is not of the expected shape; what it returns
+        is for `onward`.
     select
         The instruments a user's words choose.
     since_ms
@@ -66,6 +71,10 @@ class Fetched:
         From here on there may be rows, even where what lists the part came later.
     raw_key, raw_period
         How raw is cut: by what the part is called, and, inside a partition, by period.
+    has_chain
+        Whether its rows are of options, whose lists have to be known.
+    row_bytes
+        What a row takes on disk, raw and clean together.
     """
 
     top: ClassVar[Top] = "clean"
@@ -81,8 +90,10 @@ class Fetched:
     decode: Callable[[bytes], pl.DataFrame]
     transform: Callable[[pl.LazyFrame, str], pl.LazyFrame]
     empty_body: bytes
-    onward: Callable[[dict[str, Any], bytes, Span], dict[str, Any] | None] = _is_all
+    onward: Callable[[dict[str, Any], Any, Span], dict[str, Any] | None] = _is_all
     most_pages: Callable[[Span, int], int] = _one_page
+    method_of: Callable[[dict[str, Any]], str] | None = None
+    on_history: bool = False
     aliases: tuple[str, ...] = ()
     period: PeriodKind = "year"
     subject_part: Callable[[str], str] | None = None
@@ -91,11 +102,18 @@ class Fetched:
     begins_ms: int | None = None
     raw_key: str = "instrument"
     raw_period: PeriodKind | None = None
+    has_chain: bool = False
+    row_bytes: int = 36  # of a candle: 13.7 + 15.0 measured, and a margin
 
     @property
     def is_of_instruments(self) -> bool:
         """Whether a part is an instrument or an index, that is listed and may expire."""
         return self.raw_key == "instrument"
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether a window may have several pages, each asked for after the one before."""
+        return self.onward is not _is_all
 
     def find(self, listing: Listing, part: str) -> Instrument | None:
         """Return what is listed of a part; what holds many instruments was always there."""
@@ -221,9 +239,17 @@ class Read(Protocol):
     """Reads an input."""
 
     def __call__(
-        self, partition: Partition, columns: Sequence[str], since_ms: int | None = None
+        self,
+        partition: Partition,
+        columns: Sequence[str],
+        since_ms: int | None = None,
+        *,
+        coded: Sequence[str] = (),
     ) -> "Table":
-        """Return some columns of a partition, or of its rows from a moment on."""
+        """Return some columns of a partition, or of its rows from a moment on.
+
+        Strings that are `coded` come as one dictionary, and codes.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,9 +51,7 @@ def executor(workers: int | None, pieces: int, seconds: float) -> Iterator[Execu
     if count <= 1:
         yield InProcess()
         return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
+    pool = _pool(count)
     with _environment(ONE_THREAD | LEAN), pool:
         try:
             yield pool
@@ -64,6 +62,20 @@ def executor(workers: int | None, pieces: int, seconds: float) -> Iterator[Execu
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def apart() -> Executor:
+    """Return one process to run work in, begun at the first piece; shut it in the end."""
+    with _environment(ONE_THREAD | LEAN):
+        pool = _pool(1)
+        pool.submit(os.getpid)  # so that it begins in this environment
+        return pool
+
+
+def _pool(count: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
 
 
 def done(pool: Executor, calls: Sequence[Callable[[], T]]) -> Iterator[T]:

@@ -8,19 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from etl.backfill.fold import fold, is_folded
+from etl.backfill import window
+from etl.backfill.between import hold_together
+from etl.backfill.fold import is_folded
 from etl.backfill.run import IN_TIME, Again, Run, rows_of, rules_of
 from etl.backfill.wish import Job, Wish, jobs_of
 from etl.config import Settings
 from etl.dataset import Fetched
 from etl.deribit.client import open_client
-from etl.deribit.request import ON_HISTORY, Request
-from etl.errors import DeribitError, RateLimitedError, TransientError, UnavailableError
+from etl.instruments.chain import named
 from etl.instruments.lists import fetch_listing
+from etl.instruments.names import kind_by_name
+from etl.instruments.refresh import keep_up
 from etl.instruments.selection import Choice
 from etl.progress import Progress
 from lake import raw
@@ -29,15 +29,12 @@ from lake.ledger import Record, read_record, records, write_record
 from lake.lock import locked
 from lake.partition import Partition
 from lake.paths import Lake
-from lake.publish import Content, publish, tidy, withdraw
-from lake.span import Span
+from lake.publish import publish, tidy, withdraw
 from lake.write import free_bytes, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
 TURNS = 6  # rounds of asking, folding and asking again for what came short, in one run
-MERGE_EVERY = 32  # pages staged: while the next arrive there is time
-BYTES_PER_ROW = 36  # raw and clean together: 13.7 + 15.0 measured, and a margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,31 @@ async def backfill(
         If the disk is full, or would be.
     """
     async with _run(settings, lake, progress, choice=wish.choice) as run:
+        now_ms = run.listing.now_ms
+        if wish.dataset.has_chain:
+            until_ms = now_ms if wish.end_ms is None else min(wish.end_ms, now_ms)
+            await keep_up(run.client, lake, wish.choice.currencies, until_ms)
         return await _complete_all(run, jobs_of(wish, run.listing, run.notes.append), wait=wait)
+
+
+async def chain_at(
+    settings: Settings,
+    lake: Lake,
+    progress: Progress,
+    currencies: Sequence[str],
+    end_ms: int | None,
+) -> int:
+    """Bring the lists of options up to a moment, or to now; return the exchange's clock [ms].
+
+    Raises
+    ------
+    UsageError
+        If the exchange knows no such currency.
+    """
+    async with _run(settings, lake, progress, choice=Choice(currencies=currencies)) as run:
+        now_ms = run.listing.now_ms
+        await keep_up(run.client, lake, currencies, min(end_ms or now_ms, now_ms))
+        return now_ms
 
 
 async def heal(
@@ -94,13 +115,13 @@ async def heal(
 ) -> Report:
     """Ask again for what the ledger holds unsettled, and for rows that may have been revised.
 
-    What waits for a later look is looked at now, and what is settled once more, where `again`
-    says so.
+    What one answer alone speaks for is asked for once more, in windows cut differently. What waits
+    for a later look is looked at now, and what is settled once more, where `again` says so.
     """
     held = [(each, *one) for each in datasets for one in records(lake, each.name)]
     names = sorted({one.part for each, one, _ in held if each.is_of_instruments})
     async with _run(settings, lake, progress, choice=Choice(names)) as run:
-        run.again = again
+        run.again = replace(again, reasons=again.reasons | {"seen_once"})
         jobs = []
         for dataset, partition, record in held:
             instrument = dataset.find(run.listing, partition.part)
@@ -128,7 +149,7 @@ async def estimate(settings: Settings, lake: Lake, wish: Wish, progress: Progres
             requests=requests,
             seconds=max(0.0, requests * settings.credit_cost - burst) / settings.credit_refill,
             rows=rows,
-            bytes=rows * BYTES_PER_ROW,
+            bytes=rows * wish.dataset.row_bytes,
             free_bytes=free_bytes(lake.root),
             rows_held=sum(record.rows for _, record in held),
             notes=run.notes,
@@ -154,6 +175,8 @@ async def _run(
     async with open_client(settings, stage, is_patient=not dry) as client:
         names = (*choice.names, *choice.indices)
         listing = await fetch_listing(client, lake, choice.currencies, names)
+        if options := named(lake, [name for name in names if kind_by_name(name) == "option"]):
+            listing = replace(listing, instruments=listing.instruments | options)
         yield Run(lake, client, listing, rules, progress, notes=listing.notes())
 
 
@@ -169,8 +192,9 @@ async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
             raise _first(group) from group
         else:
             refused = _forget_refused(run, jobs)
+            await hold_together(run, jobs)
         finally:  # a fold under way may still publish: it ends before the locks are given up
-            run.workshop.shutdown(cancel_futures=True)
+            run.shut()
     seconds = time.monotonic() - started
     errors = sorted(set(run.errors))
     return Report(len(jobs), run.client.sent, seconds, run.notes, errors, refused)
@@ -199,7 +223,7 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
         tidy(run.lake, job.partition)
         before = read_record(run.lake, job.partition) or Record()
         if not is_folded(before, raw.segments(run.folder(job))):
-            folded = _fold(run, job, before.wanted)
+            folded = run.fold(job, before.wanted)
             publish(run.lake, job.partition, folded)
             if folded.record.doubted > before.doubted:
                 run.tell(folded.notes)
@@ -210,7 +234,7 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
             run.progress.expect(job.instrument.instrument_name, len(asks))
             todo.append((job, record))
     todo.sort(key=lambda one: -run.due_rows(*one))  # the last to be folded is then a small one
-    needed = sum(run.due_rows(job, record) for job, record in todo) * BYTES_PER_ROW
+    needed = sum(run.due_rows(job, record) * job.dataset.row_bytes for job, record in todo)
     if needed > free_bytes(run.lake.root):
         raise DiskFullError(run.lake.root, needed)
     return todo
@@ -220,7 +244,7 @@ def _current(run: Run, job: Job) -> Record:
     """Return the ledger's record with what is wanted now, folded anew where raw knows more."""
     record = read_record(run.lake, job.partition) or Record()
     if not is_folded(record, raw.segments(run.folder(job))):
-        record = _fold(run, job, record.wanted).record
+        record = run.fold(job, record.wanted).record
     return job.dataset.proof.extend(record, job.wanted, run.terms(job))
 
 
@@ -231,88 +255,16 @@ async def _complete(run: Run, job: Job, before: Record) -> None:
         record, asks = before, run.due(job, before)
         for turn in range(TURNS):
             async with asyncio.TaskGroup() as tasks:
-                for window in asks:
-                    tasks.create_task(_fetch(run, job, window))
+                for each in asks:
+                    tasks.create_task(window.fetch(run, job, each))
             is_last = turn == TURNS - 1 or run.has_given_up or run.is_refused(job)
-            record, asks = await run.work(_settle, run, job, before, is_last=is_last)
+            record, asks = await run.settle(job, before, is_last=is_last)
             if not asks or is_last:
                 break
             run.progress.expect(job.instrument.instrument_name, len(asks))
     words = "%s: %d rows in %.1f s, %d gaps unsettled"
     unsettled = sum(not gap.is_settled for gap in record.gaps)
     logger.info(words, job.partition, record.rows, time.monotonic() - started, unsettled)
-
-
-def _settle(run: Run, job: Job, before: Record, *, is_last: bool) -> tuple[Record, list[Span]]:
-    """Fold what came; publish it if nothing is left to ask, and return what is."""
-    folded = _fold(run, job, before.wanted)
-    asks = run.due(job, folded.record, is_first=False)
-    if is_last or not asks:
-        folder = run.folder(job)
-        raw.merge(folder)
-        record = msgspec.structs.replace(folded.record, segments=raw.segments(folder))
-        folded = replace(folded, record=record)
-        publish(run.lake, job.partition, folded)
-        if record.doubted > before.doubted:
-            run.tell(folded.notes)
-    return folded.record, asks
-
-
-async def _fetch(run: Run, job: Job, window: Span) -> None:
-    """Fetch and stage one window; a refusal is noted, and shows in the ledger as a gap."""
-    name = job.instrument.instrument_name
-    async with run.seats:
-        if not (run.has_given_up or run.is_refused(job)):
-            await _fetch_window(run, job, window)
-    run.progress.advance(name)
-    if run.staged[job.partition] % MERGE_EVERY == 0:
-        await run.work(raw.merge, run.folder(job))
-
-
-async def _fetch_window(run: Run, job: Job, window: Span) -> None:
-    """Fetch and stage one window; one wider than a page, if it is refused, page by page."""
-    name, dataset = job.instrument.instrument_name, job.dataset
-    params: dict[str, Any] | None = dataset.params(name, window, run.listing.now_ms)
-    folder = dataset.stage_folder(run.lake, job.partition, window)
-    try:
-        while params is not None:
-            request = Request(dataset.method, params, window, folder, dataset.check)
-            answer = await _ask(run, job, request)
-            run.unanswered = 0
-            run.staged[job.partition] += 1
-            params = dataset.onward(params, answer.body or b"", window)
-    except DeribitError as error:
-        is_passing = isinstance(error, RateLimitedError | TransientError)
-        pages = dataset.proof.parts(window)
-        if len(pages) > 1 and not is_passing:
-            for page in pages:
-                await _fetch_window(run, job, page)
-            return
-        run.errors.append(f"{name}: {error}")
-        if not is_passing:
-            run.refusals[job.partition.dataset, job.partition.part] += 1
-    except UnavailableError as error:
-        run.errors.append(f"{name}: {error}")
-        run.unanswered += 1
-
-
-async def _ask(run: Run, job: Job, request: Request) -> raw.Attempt:
-    """Return the answer; what expired, and is refused for ever, the history host is asked for."""
-    name = job.instrument.instrument_name
-    has_expired = job.instrument.life.end_ms <= run.listing.now_ms
-    if name not in run.on_history:
-        try:
-            return await run.client.call(request)
-        except DeribitError as error:
-            is_passing = isinstance(error, RateLimitedError | TransientError)
-            if is_passing or not has_expired or request.method not in ON_HISTORY:
-                raise
-            run.on_history.add(name)
-    return await run.client.call(replace(request, on_history=True))
-
-
-def _fold(run: Run, job: Job, wanted: Sequence[Span]) -> Content:
-    return fold(run.lake, job.dataset, job.partition, wanted, run.terms(job))
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

@@ -16,12 +16,13 @@ import pyarrow.compute as pc
 from etl.dataset import Fetched, columns_of
 from etl.deribit.answer import OK
 from etl.errors import EtlError
-from etl.proof.agreement import CLOCK, agreed
+from etl.proof.agreement import CLOCK, ranked
 from etl.proof.protocol import (
     Answer,
     Read,
     Terms,
     Ticks,
+    looks_of,
     ticks_of,
 )
 from etl.when import format_moment
@@ -64,15 +65,17 @@ def fold(
     attempts = _as_sent(raw.read(folder))
     read = Read(_put_right(_ms(attempts, "fetched_at")), _sent_ms(attempts))
     rows, answers = _decode(folder, attempts, read, dataset)
-    split = contract.split(dataset.transform(rows, partition.part).collect(), dataset.model)
+    valid, broken = _split(dataset.transform(rows, partition.part).collect(), dataset)
+    del rows  # all pages as they came; a month of trades is large
     valid, rejected, answers = _held_together(
-        _within(split.valid, partition.span), answers, dataset, read, terms
+        _within(valid, partition.span), answers, dataset, read, terms
     )
-    rejected = pl.concat([_within(split.rejected, partition.span), rejected])
-    del rows, split  # all pages, of which `valid` is a copy where some rows came twice
+    rejected = pl.concat([_within(broken, partition.span), rejected])
     valid = _wanted_of(valid, union(clip(span, partition.span) for span in wanted))
+    valid = _in_order(valid, contract.order_of(dataset.model))
     clean = valid.select(columns_of(dataset))
-    contract.check_key(clean, contract.key_of(dataset.model))  # the rest was asked row by row
+    order = contract.order_of(dataset.model)
+    contract.check_key(ranked(clean.select(order)), order)  # the rest was asked row by row
     table = arrow(clean)
     first, last = _bounds_ms(clean)
     record = Record(
@@ -89,10 +92,30 @@ def fold(
         judged=JUDGED,
         gaps=dataset.proof.gaps(wanted, valid, rejected, answers, terms),
         provisional=dataset.proof.provisional(valid, read, terms.rules.settle_ms),
+        looks=looks_of(answers),
         segments=segments,
     )
     told = tuple(f"{partition}: {words}" for words in _doubts(answers))
-    return Content(record, table, arrow(_with_source(rejected, attempts)), told)
+    rejected = arrow(_with_source(rejected, attempts))
+    return Content(record, table, rejected, told, contract.layout_of(dataset.model))
+
+
+def _split(rows: pl.DataFrame, dataset: Fetched) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that keep the contract, and those that break it or were refused before."""
+    if "refused" not in rows.columns:
+        split = contract.split(rows, dataset.model)
+        return split.valid, split.rejected
+    is_refused = pl.col("refused").is_not_null()
+    refused = rows.filter(is_refused).rename({"refused": "failed_check"})
+    kept = rows.filter(~is_refused) if len(refused) else rows
+    split = contract.split(kept.drop("refused"), dataset.model)
+    return split.valid, pl.concat([split.rejected, refused.select(split.rejected.columns)])
+
+
+def _in_order(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
+    """Return rows as they are sorted in a file: almost always as they are."""
+    is_sorted = contract.is_sorted(ranked(rows.select(order)), order)
+    return rows if is_sorted else rows.sort(order, maintain_order=True)
 
 
 def _as_sent(attempts: pa.Table) -> pa.Table:
@@ -127,12 +150,7 @@ def _held_together(
         told[i] = told[i]._replace(doubt="it lacks its first or its last row, and others have it")
     valid = _without(valid, [*liars, *misplaced])
     key = contract.key_of(dataset.model)
-    young = proof.is_young(valid, read, settle_ms)
-    places = proof.places(valid)
-    if places is None:
-        found = agreed(valid, key, young)
-    else:
-        found = agreed(valid.with_columns(places), (places.name, *key[1:]), young)
+    found = proof.agreed(valid, key, proof.is_young(valid, read, settle_ms))
     for i in found.lost | found.open:
         words = "others have other rows" if i in found.lost else "another has other rows"
         told[i] = told[i]._replace(doubt=f"{words} at the same time")
@@ -156,6 +174,8 @@ def _doubts(answers: Sequence[Answer]) -> list[str]:
 
 def latest(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Return one row per key, sorted by it: that of the latest attempt, its last if several."""
+    if rows.is_empty():
+        return rows
     if key[0] == "timestamp":
         steps = np.diff(rows["timestamp"].to_physical().to_numpy())
         if (steps > 0).all():
@@ -163,8 +183,9 @@ def latest(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
         if (steps >= 0).all() and (steps == 0).sum() < MOST_TIES and _is_one(rows, key[1:]):
             return rows.filter(_is_latest(steps, rows["attempt"].to_numpy()))
     varying = [name for name in key if (rows[name] != rows[name].first()).any()] or key[:1]
-    order = rows.select(pl.arg_sort_by(*varying, "attempt", maintain_order=True)).to_series()
-    keys = rows.select(pl.col(varying).gather(order))
+    ranks = ranked(rows.select(*varying, "attempt"))
+    order = ranks.select(pl.arg_sort_by(*varying, "attempt", maintain_order=True)).to_series()
+    keys = ranks.select(pl.col(varying).gather(order))
     changes = (pl.col(name).ne_missing(pl.col(name).shift(-1)) for name in varying)
     is_last = keys.select(pl.any_horizontal(changes)).to_series()
     return rows[order.filter(is_last)]  # one copy of the rows, where a sort makes two
@@ -238,6 +259,9 @@ def _with_source(rejected: pl.DataFrame, attempts: pa.Table) -> pl.DataFrame:
 
 
 def _within(frame: pl.DataFrame, span: Span) -> pl.DataFrame:
+    first, last = _bounds_ms(frame)
+    if first is None or last is None or (span.start_ms <= first and last < span.end_ms):
+        return frame
     ms = pl.col("timestamp").dt.epoch("ms")
     return frame.filter(ms.is_between(span.start_ms, span.end_ms, closed="left"))
 

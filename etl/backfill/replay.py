@@ -1,5 +1,6 @@
 """Rebuild clean data, quarantine and ledger from raw alone, offline."""
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -7,10 +8,13 @@ from functools import partial
 import pyarrow as pa
 
 from etl import workers
+from etl.backfill import seams
 from etl.backfill.fold import fold
 from etl.catalog import find_fetched
 from etl.dataset import Fetched, Snapshot
+from etl.instruments.chain import named
 from etl.instruments.lists import staged_listing
+from etl.instruments.names import kind_by_name
 from etl.instruments.record import Listing
 from etl.proof.protocol import Rules, Terms
 from lake import raw
@@ -52,6 +56,9 @@ def replay(
         If another process writes one of the partitions and `wait` is false.
     """
     listing = staged_listing(lake)
+    parts = {one.part for each in datasets for one in lake.partitions(each.name)}
+    options = named(lake, [part for part in parts if kind_by_name(part) == "option"])
+    listing = dataclasses.replace(listing, instruments=listing.instruments | options)
     staged = [
         one
         for dataset in datasets
@@ -74,6 +81,12 @@ def replay(
         for partition, record in workers.done(pool, calls):
             logger.info("%s: %d rows", partition, record.rows)  # a worker's own log nobody reads
             yield partition, record
+    for name, part in sorted({(one.dataset, one.part) for one in staged}):
+        if seams.is_numbered(dataset := find_fetched(name)):
+            terms = Terms(_life(dataset, listing, part), listing.now_ms, rules)
+            others = [one for one, _ in seams.held_of(lake, name, part)]
+            with locked(lake, others, wait=wait):
+                seams.judge(lake, dataset, part, terms)
 
 
 def rebuild(lake: Lake, partition: Partition, terms: Terms, *, wait: bool) -> Rebuilt:

@@ -11,6 +11,7 @@ from lake.span import Span
 
 ON_HISTORY = {
     "public/get_instrument", "public/get_instruments", "public/get_tradingview_chart_data",
+    "public/get_last_trades_by_currency_and_time", "public/get_last_trades_by_instrument",
 }  # fmt: skip
 """What the history host answers, of instruments long expired too."""
 

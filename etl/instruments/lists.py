@@ -9,14 +9,13 @@ from etl.deribit.request import Request
 from etl.errors import DeribitError, RateLimitedError, TransientError, UsageError
 from etl.instruments.answers import check, check_filled, read_answer
 from etl.instruments.names import settles_in
-from etl.instruments.record import ANY, KINDS, Instrument, Listing
+from etl.instruments.record import ANY, FORMER, KINDS, Instrument, Listing
 from lake import raw
 from lake.paths import Lake
 from lake.span import Span
 
 METHOD = "public/get_instruments"
 LATELY = 32  # lists that are looked through for an instrument the newest one lacks
-FORMER = ("SOL",)  # nothing living settles in these any more; the history host knows what did
 _CURRENCY = re.compile(r"[A-Z0-9]{1,20}")
 
 Found = dict[str, Instrument]

@@ -120,6 +120,17 @@ def family_of(text: str) -> str:
     return parse_name(text).family
 
 
+def settlement_of(text: str) -> str:
+    """Return the currency an instrument settles in, by its name.
+
+    Raises
+    ------
+    UsageError
+        If it is no name of an instrument.
+    """
+    return parse_name(text).settles_in
+
+
 def settles_in(text: str) -> str | None:
     """Return what an instrument, or what follows an index, settles in by its name, if it says so.
 

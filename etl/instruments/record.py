@@ -17,6 +17,7 @@ EXCHANGE_DAY_MS = 8 * 3_600_000
 DAY_MS = 24 * 3_600_000
 LAST_MS = 253_402_300_799_999  # the last moment of the year 9999, the last a calendar can say
 KINDS = ("future", "option", "spot", "future_combo", "option_combo")  # as records say it
+FORMER = ("SOL",)  # nothing living settles in these any more; the history host knows what did
 ANY = "any"  # all currencies, in Deribit's word
 TOLD = 3  # of what is left out, by name; of the rest the number
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from etl.errors import UsageError
-from etl.instruments.record import Instrument, Listing
+from etl.instruments.record import ANY, FORMER, Instrument, Listing, always, check_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +67,35 @@ def indices(listing: Listing, choice: Choice) -> list[Instrument]:
         If no perpetual follows one of them.
     """
     return [listing.index(name) for name in dict.fromkeys(choice.names)]
+
+
+def currencies(listing: Listing, choice: Choice) -> list[Instrument]:
+    """Return settlement currencies, as if they were instruments that were always there.
+
+    Raises
+    ------
+    UsageError
+        If nothing settles in one of them.
+    """
+    settled = {one.settlement_currency for one in listing.instruments.values()}
+    known = {word for word in settled if word} | {*FORMER}
+    named = [word for word in choice.currencies if word != ANY]
+    check_words("nothing settles in", named, {*known})
+    chosen = sorted(known) if ANY in choice.currencies else dict.fromkeys(named)
+    return [always(word) for word in chosen]
+
+
+def options(listing: Listing, choice: Choice) -> list[Instrument]:
+    """Return the options that are named, as the lists have them.
+
+    Raises
+    ------
+    UsageError
+        If no list has one of them.
+    """
+    for name in choice.names:
+        found = listing.instruments.get(name)
+        if found is None or found.kind != "option":
+            message = f"{listing.lacks(name, 'option')} in the lists"
+            raise UsageError(message)
+    return [listing.instruments[name] for name in dict.fromkeys(choice.names)]

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from etl.proof.agreement import refused
+from etl.proof.agreement import Agreed, agreed, refused
 from etl.proof.grid import Grid, pages, windows
 from etl.proof.protocol import (
     Answer,
@@ -60,11 +60,13 @@ class GridProof:
         """Return the rows that were closed when they were sent."""
         return within_ms(page, 0, sent_ms - self.grid.closes_after_ms + 1)
 
-    def places(self, rows: pl.DataFrame) -> pl.Series | None:
-        """Return the step each row stands in: bars of another alignment overlap, and contradict."""
+    def agreed(self, rows: pl.DataFrame, key: Sequence[str], is_young: Flags) -> Agreed:
+        """Return the rows answers agree on: bars of another alignment overlap, and contradict."""
         if len(self.grid.alignments_ms) == 1:
-            return None
-        return pl.Series("place", ticks_of(rows) // self.grid.step_ms)
+            return agreed(rows, key, is_young)
+        places = pl.Series("place", ticks_of(rows) // self.grid.step_ms)
+        found = agreed(rows.with_columns(places), ("place", *key[1:]), is_young)
+        return found._replace(rows=found.rows.drop("place"))
 
     def misplaced(
         self, rows: pl.DataFrame, answers: Sequence[Answer], settle_ms: int

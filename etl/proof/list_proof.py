@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
-from etl.proof.agreement import refused
+from etl.proof.agreement import Agreed, agreed, refused
 from etl.proof.grid import Grid
 from etl.proof.grid_proof import GridProof
 from etl.proof.protocol import (
@@ -76,10 +76,9 @@ class ListProof:
         """Return the rows that were closed when they were sent."""
         return self.rows.closed(page, sent_ms)
 
-    def places(self, rows: pl.DataFrame) -> pl.Series | None:
-        """Return None: the key of a row says where it stands."""
-        del rows
-        return None
+    def agreed(self, rows: pl.DataFrame, key: Sequence[str], is_young: Flags) -> Agreed:
+        """Return the rows answers agree on."""
+        return agreed(rows, key, is_young)
 
     def misplaced(
         self, rows: pl.DataFrame, answers: Sequence[Answer], settle_ms: int

@@ -7,7 +7,7 @@ nothing but itself, and has no proof.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -17,12 +17,26 @@ from lake.ledger import Gap, Reading, Record
 from lake.span import DAY_MS, Span, subtract, union
 from validators.outages import Outage
 
+if TYPE_CHECKING:
+    from etl.proof.agreement import Agreed
+
 Ticks = NDArray[np.int64]  # timestamps of rows [ms], sorted
 Flags = NDArray[np.bool_]
 LONGEST_WAIT_MS = 3 * DAY_MS  # no gap that is unsettled waits longer for its next look
 LONGEST_REST_MS = 31 * DAY_MS  # and none that is settled
 SETTLED_BY_ANSWERS = ("absent", "before_first_trade", "outage")
 """Reasons a gap is settled for because answers showed that there is nothing."""
+
+
+class Numbers(Span, frozen=True, array_like=True, order=True):
+    """Rows `first` to `last` of one instrument, asked for by number; both belong to it.
+
+    The span is where they must lie, so far as that is known.
+    """
+
+    of: str = ""
+    first: int = 0
+    last: int = 0
 
 
 class Answer(NamedTuple):
@@ -33,6 +47,7 @@ class Answer(NamedTuple):
     a page can hold: there may be more. One that is in `doubt` is no witness, and its rows are not
     used; `sent_ms` is the exchange's clock when it was sent. `asked` are the parameters, as JSON,
     and `whole` is what a page of a list shows whole: a row that is not in it is not in the list.
+    `numbers` is what was asked for by number, and `rows` counts what came of a stretch that is not.
     """
 
     window: Span
@@ -46,6 +61,8 @@ class Answer(NamedTuple):
     doubt: str = ""
     asked: str = "{}"
     whole: Span | None = None
+    numbers: Numbers | None = None
+    rows: int = 0
 
     @property
     def is_believed(self) -> bool:
@@ -118,6 +135,18 @@ class Due:
         return self.read_since_ms <= reading.read_ms <= max(self.clock_ms, self.read_since_ms)
 
 
+Look = tuple[str, int, int, int]
+
+
+def looks_of(answers: Sequence[Answer]) -> tuple[Look, ...]:
+    """Return who looked for numbers: instrument, first, last, and when [ms]."""
+    return tuple(
+        (one.numbers.of, one.numbers.first, one.numbers.last, one.fetched_ms)
+        for one in answers
+        if one.numbers is not None and one.is_believed
+    )
+
+
 class Read(NamedTuple):
     """When each attempt was fetched by our clock, and sent by the exchange's [ms]."""
 
@@ -141,8 +170,8 @@ class Proof(Protocol):
     def is_young(self, rows: pl.DataFrame, read: Read, settle_ms: int) -> Flags:
         """Tell which rows were sent so soon after their close that they may still move."""
 
-    def places(self, rows: pl.DataFrame) -> pl.Series | None:
-        """Return for each row a place that takes one row alone; None where its time says it."""
+    def agreed(self, rows: pl.DataFrame, key: Sequence[str], is_young: Flags) -> "Agreed":
+        """Return the rows answers agree on, and those that are contradicted."""
 
     def misplaced(
         self, rows: pl.DataFrame, answers: Sequence[Answer], settle_ms: int

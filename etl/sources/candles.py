@@ -15,7 +15,13 @@ from etl.proof.grid_proof import GridProof
 from etl.sources.stamps import timestamp
 from lake.span import Span
 from validators.resolutions import MINUTE_MS, RESOLUTIONS, grid
-from validators.schemas.candles import Candles, FuturesOhlcv, PerpetualsOhlcv, candles_model
+from validators.schemas.candles import (
+    Candles,
+    FuturesOhlcv,
+    OptionsChart,
+    PerpetualsOhlcv,
+    candles_model,
+)
 
 PRICES = ("open", "high", "low", "close")
 PAGE_ROWS = 5_000
@@ -90,11 +96,12 @@ def _candles(
     base: str, minutes_of: type[Candles], kind: Kind, select: selection.Select, resolution: str
 ) -> Fetched:
     minutes, starts = grid(resolution)
+    is_base = resolution == "1" and base.endswith("_ohlcv")
     step = minutes * MINUTE_MS
     phases = tuple(sorted(start * MINUTE_MS for start in starts))
     return Fetched(
         name=base if resolution == "1" else f"{base}_{resolution}",
-        aliases=(base.partition("_")[0],) if resolution == "1" else (),
+        aliases=(base.removesuffix("_ohlcv"),) if is_base else (),
         model=candles_model(resolution, minutes_of if resolution == "1" else Candles),
         method="public/get_tradingview_chart_data",
         proof=GridProof(Grid(step, phases, closes_after_ms=step), PAGE_ROWS),
@@ -109,6 +116,7 @@ def _candles(
     )
 
 
+OPTIONS_CHART = _candles("options_chart", OptionsChart, "option", selection.options, "1")
 PERPETUALS_OHLCV = [
     _candles("perpetuals_ohlcv", PerpetualsOhlcv, "perpetual", selection.perpetuals, resolution)
     for resolution in RESOLUTIONS

@@ -44,9 +44,9 @@ class _Envelope(msgspec.Struct):
 _decode, _decode_page = decoder(_Envelope), decoder(DeliveryPage)
 
 
-def check(result: msgspec.Raw) -> None:
-    """Raise msgspec.ValidationError where a result is not a page of delivery prices."""
-    _decode_page(result)
+def check(result: msgspec.Raw) -> DeliveryPage:
+    """Return a page of delivery prices; raise msgspec.ValidationError where a result is none."""
+    return _decode_page(result)
 
 
 def decode(body: bytes) -> pl.DataFrame:
@@ -80,9 +80,8 @@ def _params(index: str, window: Span, now_ms: int) -> dict[str, Any]:
     return {"index_name": index, "offset": 0, "count": min(MOST, _days(window, now_ms))}
 
 
-def _onward(params: dict[str, Any], body: bytes, window: Span) -> dict[str, Any] | None:
+def _onward(params: dict[str, Any], page: DeliveryPage, window: Span) -> dict[str, Any] | None:
     """Return the parameters of the page before, until one has a row from before the window."""
-    page = _decode(body).result
     end = params["offset"] + params["count"]
     days = [_at_eight(row.date) for row in page.data]
     if not days or min(days) < window.start_ms or end >= page.records_total:

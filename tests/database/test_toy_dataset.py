@@ -24,6 +24,7 @@ from etl.database.ddl import create_table
 from etl.dataset import Computed, Fetched, Made, Task
 from etl.instruments.names import family_of
 from etl.instruments.record import always
+from etl.proof.protocol import Numbers
 from etl.proof.sequence import SequenceProof
 from etl.sources.stamps import timestamp
 from lake.partition import Partition
@@ -72,8 +73,17 @@ class Envelope(msgspec.Struct):
 
 
 def params(currency, window, _now_ms):
+    if isinstance(window, Numbers):
+        numbers = {"start_seq": window.first, "end_seq": window.last}
+        return {"instrument_name": window.of, **numbers, "count": PAGE}
     bounds = {"start_timestamp": window.start_ms, "end_timestamp": window.end_ms - 1}
     return {"currency": currency, **bounds, "count": PAGE, "sorting": "asc"}
+
+
+def onward(params, page, _window):
+    rows = page.trades
+    is_full = len(rows) == PAGE and "currency" in params
+    return params | {"start_timestamp": rows[-1].timestamp} if is_full else None
 
 
 def decode(body):
@@ -97,6 +107,7 @@ TRADES = Fetched(
     kind="option",
     select=lambda _listing, choice: [always(name) for name in choice.currencies],
     params=params,
+    onward=onward,
     check=lambda result: msgspec.json.decode(result, type=Page),
     decode=decode,
     transform=transform,
@@ -182,8 +193,18 @@ class Exchange(ThreadingHTTPServer):
         self.asked = []
         self.was_held_back = self.is_forgetful = False
 
-    def page(self, start, end, count):
-        rows = [row for row in all_trades() if start <= row.timestamp <= end]
+    def page(self, asked):
+        count = int(asked["count"])
+        if name := asked.get("instrument_name"):
+            numbers = range(int(asked["start_seq"]), int(asked["end_seq"]) + 1)
+            rows = [
+                row
+                for row in all_trades()
+                if row.instrument_name == name and row.trade_seq in numbers
+            ]
+        else:
+            start, end = int(asked["start_timestamp"]), int(asked["end_timestamp"])
+            rows = [row for row in all_trades() if start <= row.timestamp <= end]
         kept = [row for row in rows if (row.instrument_name, row.trade_seq) != HELD_BACK]
         if len(kept) < len(rows) and (self.is_forgetful or not self.was_held_back):
             self.was_held_back, rows = True, kept
@@ -199,8 +220,7 @@ class Handler(BaseHTTPRequestHandler):
         result = [PERPETUAL]
         if url.path.endswith("get_toy_trades"):
             self.server.asked.append(asked)
-            bounds = (int(asked[name]) for name in ("start_timestamp", "end_timestamp", "count"))
-            result = self.server.page(*bounds)
+            result = self.server.page(asked)
         body = msgspec.json.encode({"result": result, "usOut": NOW_MS * 1000})
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -244,12 +264,12 @@ def command(database, exchange, tmp_path):
         del DATASETS[one.name]
 
 
-def told(command, *words):
-    return json.loads(command(*words, "--json"))
+def told(command, *words, code=0):
+    return json.loads(command(*words, "--json", code=code))
 
 
-def verdicts(command, dataset):
-    found = told(command, "status", "--dataset", dataset)["instruments"]
+def verdicts(command, dataset, code=0):
+    found = told(command, "status", "--dataset", dataset, code=code)["instruments"]
     return [(one["instrument"], one["verdict"], one["rows"], one["gaps"]) for one in found]
 
 
@@ -260,7 +280,8 @@ def test_a_fetched_dataset_is_known_to_every_command_by_one_file(command, exchan
     assert (planned["requests"], exchange.asked) == (3, [])
     command("backfill", "toy_trades", *WORDS, "--load")
     assert exchange.was_held_back
-    assert verdicts(command, "toy_trades") == [("BTC", "COMPLETE", len(trades), {})]
+    ((*held, gaps),) = verdicts(command, "toy_trades")
+    assert (held, gaps.keys()) == (["BTC", "COMPLETE", len(trades)], {"seen_once"})
     assert command("verify", "--dataset", "toy_trades").startswith("0 faults")
     counted = (
         "SELECT count(*) AS n, count(DISTINCT (instrument, trade_seq)) AS keys FROM toy_trades"
@@ -279,16 +300,19 @@ def test_a_fetched_dataset_is_known_to_every_command_by_one_file(command, exchan
     assert len(list((tmp_path / "lake" / "raw").glob("get_toy_trades/*/*/day=2024-1*"))) == 3
 
 
-def test_a_number_that_never_comes_is_absent_by_two_looks(command, exchange):
+def test_a_number_that_never_comes_is_lost_by_two_looks(command, exchange):
     exchange.is_forgetful = True
-    command("backfill", "toy_trades", *WORDS)
-    asked = len(exchange.asked)
+    command("backfill", "toy_trades", *WORDS, code=3)
 
-    assert verdicts(command, "toy_trades") == [
-        ("BTC", "COMPLETE", len(list(all_trades())) - 1, {"absent": 1})
-    ]
-    command("heal", "--dataset", "toy_trades")
-    assert len(exchange.asked) == asked  # what is settled is not asked again
+    ((*held, gaps),) = verdicts(command, "toy_trades", code=3)
+    assert held == ["BTC", "INCOMPLETE", len(list(all_trades())) - 1]
+    assert gaps["lost"] == 1
+    command("heal", "--dataset", "toy_trades", code=3)
+    ((_, verdict, _, gaps),) = verdicts(command, "toy_trades", code=3)
+    assert (verdict, gaps) == ("INCOMPLETE", {"lost": 1})  # all else was seen twice
+    asked = len(exchange.asked)
+    command("heal", "--dataset", "toy_trades", code=3)
+    assert len(exchange.asked) == asked  # it is looked for again in a day
 
 
 def test_a_computed_dataset_is_known_to_every_command_by_one_file(command):

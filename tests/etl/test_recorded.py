@@ -16,12 +16,16 @@ from etl.catalog import find_fetched
 from etl.deribit.answer import judge
 from etl.deribit.request import Request
 from etl.instruments.answers import check_filled as check_instruments
+from etl.instruments.names import kind_by_name
 from etl.proof.protocol import Rules, Terms
 from etl.proof.witnesses import Facts, find_gaps
+from etl.sources import option_pages, option_trades
 from lake.partition import Partition
 from lake.span import FOREVER, Span, by_period
 from tests.etl.staged import attempt, envelope, lake_of
+from validators import contract
 from validators.outages import load_outages
+from validators.schemas.option_trades import OptionTrades
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = pytest.mark.skipif(
@@ -174,3 +178,47 @@ def test_the_recorded_refusal_is_read_as_one():
     _, error = judge(request, attempt(None), 429, body)
 
     assert error.code == json.loads(body)["error"]["code"]
+
+
+def recorded_trades():
+    """Every recorded body that has trades, by file, wherever in it they stand."""
+    for path in sorted(RECORDED.glob("**/*.json")):
+        if "openapi" not in path.parts:
+            found = [*_trades_in(json.loads(path.read_bytes()))]
+            if found:
+                yield path.relative_to(RECORDED).as_posix(), found
+
+
+def _trades_in(value):
+    if isinstance(value, dict):
+        if {"trade_seq", "trade_id", "price"} <= value.keys():
+            yield value
+        for one in value.values():
+            yield from _trades_in(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _trades_in(one)
+
+
+@pytest.mark.parametrize(("name", "trades"), [*recorded_trades()] if RECORDED.is_dir() else [])
+def test_every_recorded_trade_keeps_every_member_and_its_contract_or_says_why_not(name, trades):
+    page = option_pages.decode(envelope({"trades": trades}))
+    frame = option_trades.transform(page.with_columns(attempt=0).lazy(), "BTC").collect()
+    kept = contract.split(frame.filter(pl.col("refused").is_null()).drop("refused"), OptionTrades)
+
+    others = frame.filter(pl.col("refused").is_not_null())
+    for row in others.select("instrument", "refused").iter_rows():
+        print(name, *row)  # noqa: T201
+    assert set(others["refused"]) <= {"instrument:no_option"}  # perpetuals, futures, combos
+    assert kept.rejected.is_empty()
+    options = [one for one in trades if kind_by_name(one["instrument_name"]) == "option"]
+    assert len(kept.valid) == len(options)
+    for sent, row in zip(options, kept.valid.to_dicts(), strict=True):
+        held = {"instrument_name": row["instrument"], "timestamp": _ms(row["timestamp"])}
+        held |= {"iv": None if row["iv"] is None else round(row["iv"] * 100, 6)}
+        read = row | held | json.loads(row["other"] or "{}")
+        assert {name: read[name] for name in sent} == sent
+
+
+def _ms(moment):
+    return round(moment.timestamp() * 1000)

@@ -35,6 +35,13 @@ def test_no_rows_have_no_latest():
     assert latest_of(numbered((0, 0, "a")).clear()).is_empty()
 
 
+def test_no_trades_have_no_latest():
+    named = pl.col("instrument").cast(pl.Categorical)
+    none = numbered((0, 0, "a")).with_columns(named, trade_seq=1).clear()
+
+    assert latest_of(none, TRADES).is_empty()
+
+
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=60))
 def test_latest_is_the_last_of_each_minute_by_attempt_then_place(rows):
     placed = [(minute, attempt, place) for place, (minute, attempt) in enumerate(rows)]

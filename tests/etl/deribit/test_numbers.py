@@ -26,6 +26,25 @@ BODIES = {
     "public/get_delivery_prices": envelope(
         {"data": [{"date": "2024-03-01", "delivery_price": 61_000.5}], "records_total": 2_614}
     ),
+    "public/get_last_trades_by_currency_and_time": envelope(
+        {
+            "trades": [
+                {
+                    "timestamp": 1_709_251_200_123,
+                    "instrument_name": "BTC-29MAR24-65000-C",
+                    "trade_seq": 243,
+                    "trade_id": "965935595",
+                    "price": 0.0285,
+                    "amount": 0.3,
+                    "direction": "sell",
+                    "tick_direction": 3,
+                    "iv": 46.54,
+                    "block_rfq_id": 17,
+                }
+            ],
+            "has_more": True,
+        }
+    ),
     "public/get_volatility_index_data": envelope(
         {"data": [[1_709_251_200_000, 38.5, 39, 38, 38.62]], "continuation": 1_709_251_100_000}
     ),

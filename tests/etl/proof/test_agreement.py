@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from etl.proof.agreement import CONTRADICTED, TWICE, agreed
+from etl.proof.agreement import CONTRADICTED, TWICE, agreed, agreed_by_key
 
 KEY = ("timestamp", "instrument")
 
@@ -120,3 +120,67 @@ def test_sums_that_differ_in_their_last_digits_agree(other, is_open):
     kept, found = held((0, 1, 0), (0, other, 1))
 
     assert (len(kept), bool(found.open)) == (0 if is_open else 2, is_open)
+
+
+TRADE_KEY = ("instrument", "trade_seq")
+
+
+def told(*rows):
+    """Rows of answers as (instrument, number, price, attempt), none of them young."""
+    schema = {"instrument": pl.Categorical, "trade_seq": pl.Int64, "price": pl.Float64}
+    frame = pl.DataFrame(rows, schema={**schema, "attempt": pl.UInt32}, orient="row")
+    return agreed_by_key(frame, TRADE_KEY, np.zeros(len(frame), bool))
+
+
+def prices(frame):
+    return sorted(frame["price"].to_list())
+
+
+def test_by_key_the_same_row_of_two_answers_is_no_dispute():
+    found = told(("A", 1, 0.5, 0), ("A", 1, 0.5, 1), ("A", 2, 0.6, 0))
+
+    assert (len(found.rows), len(found.contradicted)) == (3, 0)
+
+
+def test_by_key_two_values_refuse_each_other_and_nothing_else():
+    found = told(("A", 1, 0.5, 0), ("A", 2, 0.6, 0), ("A", 1, 0.7, 1), ("B", 1, 0.8, 1))
+
+    assert (prices(found.rows), prices(found.contradicted)) == ([0.6, 0.8], [0.5, 0.7])
+    assert set(found.contradicted["failed_check"]) == {CONTRADICTED}
+    assert (found.lost, found.open) == (frozenset(), frozenset())
+
+
+def test_by_key_most_answers_win_if_the_latest_is_among_them():
+    two_to_one = told(("A", 1, 0.5, 0), ("A", 1, 0.7, 1), ("A", 1, 0.7, 2))
+    the_latest_differs = told(("A", 1, 0.7, 0), ("A", 1, 0.7, 1), ("A", 1, 0.5, 2))
+
+    assert (prices(two_to_one.rows), prices(two_to_one.contradicted)) == ([0.7, 0.7], [0.5])
+    assert (prices(the_latest_differs.rows), prices(the_latest_differs.contradicted)) == (
+        [], [0.5, 0.7],
+    )  # fmt: skip
+
+
+def test_by_key_two_values_of_one_answer_are_both_refused_even_if_one_is_told_again():
+    found = told(("A", 1, 0.5, 0), ("A", 1, 0.7, 0), ("A", 1, 0.7, 1))
+
+    assert (prices(found.rows), prices(found.contradicted)) == ([], [0.5, 0.7])
+    assert TWICE in set(found.contradicted["failed_check"])
+
+
+def test_by_key_rows_that_may_still_have_moved_have_no_vote():
+    frame = pl.DataFrame(
+        {"instrument": ["A", "A"], "trade_seq": [1, 1], "price": [0.5, 0.7], "attempt": [0, 1]}
+    )
+
+    found = agreed_by_key(frame, TRADE_KEY, np.array([True, False]))
+
+    assert (len(found.rows), len(found.contradicted)) == (2, 0)
+
+
+def test_by_key_an_answer_half_of_whose_rows_is_refused_is_believed_in_nothing():
+    truth = [("A", number, 0.5, attempt) for number in range(50) for attempt in (1, 2)]
+    lie = [("A", number, 0.5 + (number < 30), 0) for number in range(60)]
+
+    found = told(*lie, *truth)
+
+    assert (found.lost, len(found.rows)) == (frozenset({0}), 100)

@@ -70,7 +70,8 @@ class Listed:
                 text = msgspec.json.encode(params).decode()
                 one = attempt(body, (window.start_ms, window.end_ms), fetched=clock, params=text)
                 raw.stage([one], DELIVERY_PRICES.raw_folder(self.lake, self.partition))
-                params = DELIVERY_PRICES.onward(params, body, window)
+                result = msgspec.json.decode(body, type=dict[str, msgspec.Raw])["result"]
+                params = DELIVERY_PRICES.onward(params, DELIVERY_PRICES.check(result), window)
         return self.folded()
 
     def folded(self):

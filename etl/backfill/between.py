@@ -1,0 +1,91 @@
+"""Ask for rows that are missing between two partitions of a part, and publish what comes.
+
+Where such a row lies is not known: its number is asked for into every partition it may belong to.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from etl.backfill import seams, window
+from etl.backfill.run import Run
+from etl.backfill.wish import Job
+from etl.dataset import Fetched
+from etl.instruments.record import TOLD, always
+from etl.proof.holes import numbers_to_ask
+from etl.proof.protocol import Numbers
+from lake.errors import PartitionBusyError
+from lake.ledger import Record
+from lake.lock import locked
+from lake.partition import Partition
+from lake.publish import publish
+from lake.span import Span, clip
+
+TURNS = 3  # rounds of holding numbers against each other and asking for what is missing
+
+
+async def hold_together(run: Run, jobs: Sequence[Job]) -> None:
+    """Hold the numbers of each part against each other, call it under the locks of the jobs."""
+    mine = {job.partition for job in jobs}
+    parts = {(job.partition.dataset, job.partition.part): job.dataset for job in jobs}
+    for (_, part), dataset in sorted(parts.items()):
+        if seams.is_numbered(dataset):
+            try:
+                await _hold(run, dataset, part, mine)
+            except PartitionBusyError as error:
+                run.notes.append(f"{part} is not held together with what lies before: {error}")
+
+
+async def _hold(run: Run, dataset: Fetched, part: str, mine: set[Partition]) -> None:
+    held = seams.held_of(run.lake, dataset.name, part)
+    if not held:
+        return
+    terms = run.terms(_job(dataset, *held[0]))
+    with locked(run.lake, [one for one, _ in held if one not in mine]):
+        for turn in range(TURNS + 1):
+            unlisted = await run.work(seams.judge, run.lake, dataset, part, terms)
+            if turn == TURNS or run.has_given_up:
+                break
+            held = seams.held_of(run.lake, dataset.name, part)
+            asks = {one: list(_asks(run, dataset, one, held)) for one, _ in held}
+            if not any(asks.values()):
+                break
+            for one, record in held:
+                if asks[one]:
+                    await _complete(run, _job(dataset, one, record), asks[one])
+    if unlisted:
+        few = ", ".join(unlisted[:TOLD])
+        number = f"{len(unlisted):,} of {part} in {dataset.name}"
+        run.notes.append(f"{number} are in no list of instruments, as {few}")
+
+
+def _asks(run: Run, dataset: Fetched, partition: Partition, held: seams.Held) -> Iterable[Numbers]:
+    """Yield the numbers that may be missing in a partition, as a later one tells."""
+    due = run.what_is_due()
+    chosen = [
+        gap
+        for _, record in held
+        for gap in record.gaps
+        if gap.is_before and gap.reason != "renumbered" and due.has(gap)
+        if Span(gap.start_ms, gap.end_ms).meets(partition.span)
+    ]
+    for one in numbers_to_ask(chosen, dataset.proof.page_rows):
+        inside = clip(one, partition.span)
+        yield Numbers(inside.start_ms, inside.end_ms, one.of, one.first, one.last)
+
+
+async def _complete(run: Run, job: Job, asks: Sequence[Span]) -> None:
+    """Ask for numbers, and then again for the time whose answers lack what came."""
+    for _ in range(TURNS):
+        run.progress.expect(job.instrument.instrument_name, len(asks))
+        async with asyncio.TaskGroup() as tasks:
+            for each in asks:
+                tasks.create_task(window.fetch(run, job, each))
+        content = await run.work(run.fold, job, job.wanted)
+        await run.work(publish, run.lake, job.partition, content)
+        asks = run.due(job, content.record, is_first=False)
+        if not asks or run.has_given_up:
+            break
+
+
+def _job(dataset: Fetched, partition: Partition, record: Record) -> Job:
+    return Job(partition, dataset, always(partition.part), record.wanted)
