@@ -7,7 +7,7 @@ written into the ledger first, so that a run killed a moment later does not read
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -45,11 +45,12 @@ class ComputeReport:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What of a dataset is asked for; `anew` though the ledger says it is as it should be."""
 
     parts: Sequence[str] = ()
+    _: KW_ONLY
     span: Span | None = None
     partitions: Collection[Partition] | None = None
     options: Mapping[str, float] = field(default_factory=dict)
@@ -75,6 +76,26 @@ def tasks_of(
 def options_of(dataset: Computed, options: Mapping[str, float] | None) -> dict[str, float]:
     """Return all options of a dataset: those that are given, and what holds for the others."""
     return {name: (options or {}).get(name, value) for name, value in dataset.options.items()}
+
+
+def as_told(
+    lake: Lake, dataset: Computed, listing: Listing
+) -> list[tuple[dict[str, float], list[str]]]:
+    """Return the options of a dataset and the parts they hold for: of each, what it was last told.
+
+    Whoever chose options for a part has them kept where it is made unasked.
+    """
+    held = held_of(lake, [*dataset.inputs, dataset.name])
+    told = {
+        task.partition.part: options_of(dataset, None) for task in tasks_of(dataset, held, listing)
+    }
+    for one in sorted(held):
+        if one.dataset == dataset.name and held[one].version and one.part in told:
+            told[one.part] = options_of(dataset, held[one].options)
+    parts: dict[tuple[tuple[str, float], ...], list[str]] = {}
+    for part, options in told.items():
+        parts.setdefault(tuple(options.items()), []).append(part)
+    return [(dict(options), some) for options, some in parts.items()]
 
 
 def is_fresh(dataset: Computed, task: Task, held: Held) -> bool:
@@ -153,9 +174,16 @@ class Reader:
     held: Held
 
     def __call__(
-        self, partition: Partition, columns: Sequence[str], since_ms: int | None = None
+        self,
+        partition: Partition,
+        columns: Sequence[str],
+        since_ms: int | None = None,
+        *,
+        coded: Sequence[str] = (),
     ) -> pa.Table:
         """Return some columns of a partition, or of its rows from a moment on.
+
+        Strings that are `coded` come as one dictionary, and codes.
 
         Raises
         ------
@@ -169,7 +197,7 @@ class Reader:
             raise EtlError(message)
         if since_ms is not None and since_ms > (record.first_ms or 0):
             return _tail(path, columns, since_ms)
-        return read_table(path, columns)
+        return read_table(path, columns, coded=coded)
 
 
 def _tail(path: Path, columns: Sequence[str], since_ms: int) -> pa.Table:
@@ -208,7 +236,12 @@ def _content(
         terms=task.digest,
         options=options,
     )
-    return Content(record, table, arrow(split.rejected))
+    return Content(
+        record,
+        table,
+        arrow(split.rejected),
+        layout=contract.layout_of(dataset.model),
+    )
 
 
 def _bounds_ms(rows: pl.DataFrame) -> tuple[int | None, int | None]:
