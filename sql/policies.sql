@@ -23,10 +23,10 @@ BEGIN
             ('public.funding_rates', 'instrument', 'timestamp'),
             ('public.index_prices', 'instrument', 'timestamp'),
             ('reference.volatility_index', 'instrument', 'timestamp'),
+            ('public.options_ohlcv', '', 'instrument, timestamp'),
             ('reference.futures_basis', 'instrument', 'timestamp'),
             ('reference.futures_curve', 'underlying', 'timestamp, maturity_days'),
             ('reference.perpetuals_1h', 'instrument', 'timestamp'),
-            ('public.options_ohlcv', '', 'instrument, timestamp'),
             ('public.options_greeks', 'underlying', 'instrument, timestamp')
         ) AS settings (path, segmentby, orderby)
     LOOP

@@ -1,5 +1,6 @@
--- Hourly and daily candles of perpetuals under the names the lake's views have (sql/views). The rows
--- are kept by the loader, in the transaction of the minutes they are made of.
+-- Hourly and daily candles under the names the lake's views have (sql/views). The rows of perpetuals
+-- are kept by the loader, in the transaction of the minutes they are made of; those of options are
+-- plain views.
 --
 -- Run by `deribit-lake db init`, or: psql -1 -v ON_ERROR_STOP=1 -f sql/resampled.sql
 -- A second run changes nothing.
@@ -29,3 +30,35 @@ SELECT
 FROM reference.perpetuals_1h
 GROUP BY 1, 2;
 COMMENT ON VIEW public.perpetuals_1d_0800 IS 'Candles of perpetuals, daily, from 08:00 UTC';
+
+-- Options have rows for minutes with a trade alone, and so do their hours and days. Sums of doubles,
+-- in the order of the index: within 1e-14 of the lake's.
+CREATE OR REPLACE VIEW public.options_1h AS
+SELECT
+    time_bucket(INTERVAL '1 hour', timestamp) AS timestamp,
+    instrument,
+    first(open, timestamp) AS open,
+    max(high) AS high,
+    min(low) AS low,
+    last(close, timestamp) AS close,
+    sum(volume) AS volume,
+    sum(cost) AS cost,
+    count(*) AS minutes
+FROM public.options_ohlcv
+GROUP BY 1, 2;
+COMMENT ON VIEW public.options_1h IS 'Candles of options, hourly';
+
+CREATE OR REPLACE VIEW public.options_1d AS
+SELECT
+    time_bucket(INTERVAL '1 day', timestamp) AS timestamp,
+    instrument,
+    first(open, timestamp) AS open,
+    max(high) AS high,
+    min(low) AS low,
+    last(close, timestamp) AS close,
+    sum(volume) AS volume,
+    sum(cost) AS cost,
+    count(*) AS minutes
+FROM public.options_ohlcv
+GROUP BY 1, 2;
+COMMENT ON VIEW public.options_1d IS 'Candles of options, daily, from 00:00 UTC';

@@ -30,12 +30,12 @@ GRANT INSERT, UPDATE, DELETE, TRUNCATE ON
     public.index_prices,
     reference.volatility_index,
     reference.delivery_prices,
+    public.options_ohlcv,
     reference.instruments,
     reference.futures_basis,
     reference.futures_curve,
     reference.perpetuals_1h,
     reference.perpetuals_1d,
-    public.options_ohlcv,
     public.options_greeks,
     reference.load_ledger
 TO deribit_loader;

@@ -157,6 +157,31 @@ COMMENT ON COLUMN reference.delivery_prices.timestamp IS '08:00 of the day [UTC]
 COMMENT ON COLUMN reference.delivery_prices.instrument IS 'Deribit''s index_name, as btc_usd';
 COMMENT ON COLUMN reference.delivery_prices.delivery_price IS 'Average of the index from 07:30 to 08:00 [quote currency]';
 
+CREATE TABLE IF NOT EXISTS public.options_ohlcv (
+    timestamp timestamptz NOT NULL,
+    instrument text COLLATE "C" NOT NULL,
+    open double precision NOT NULL,
+    high double precision NOT NULL,
+    low double precision NOT NULL,
+    close double precision NOT NULL,
+    volume double precision NOT NULL,
+    cost double precision NOT NULL,
+    PRIMARY KEY (instrument, timestamp)
+);
+SELECT create_hypertable(
+    'public.options_ohlcv', by_range('timestamp', INTERVAL '90 days'),
+    create_default_indexes => false, if_not_exists => true
+);
+COMMENT ON TABLE public.options_ohlcv IS 'One-minute candles of options';
+COMMENT ON COLUMN public.options_ohlcv.timestamp IS 'Open time of the minute [UTC]';
+COMMENT ON COLUMN public.options_ohlcv.instrument IS 'Deribit''s instrument_name';
+COMMENT ON COLUMN public.options_ohlcv.open IS 'First premium [price unit of the option: coin or USDC]';
+COMMENT ON COLUMN public.options_ohlcv.high IS 'Highest premium [price unit of the option]';
+COMMENT ON COLUMN public.options_ohlcv.low IS 'Lowest premium [price unit of the option]';
+COMMENT ON COLUMN public.options_ohlcv.close IS 'Last premium [price unit of the option]';
+COMMENT ON COLUMN public.options_ohlcv.volume IS 'Volume [base coin]; 0 marks a filler';
+COMMENT ON COLUMN public.options_ohlcv.cost IS 'Turnover [price unit of the option]';
+
 CREATE TABLE IF NOT EXISTS reference.instruments (
     instrument_id bigint NOT NULL,
     valid_from timestamptz NOT NULL,
@@ -282,31 +307,6 @@ COMMENT ON COLUMN reference.perpetuals_1d.close IS 'Last price [quote currency]'
 COMMENT ON COLUMN reference.perpetuals_1d.volume IS 'Volume [base coin]; 0 marks a filler';
 COMMENT ON COLUMN reference.perpetuals_1d.cost IS 'Turnover [quote currency]';
 COMMENT ON COLUMN reference.perpetuals_1d.minutes IS 'Minutes the candle is made of [count]';
-
-CREATE TABLE IF NOT EXISTS public.options_ohlcv (
-    timestamp timestamptz NOT NULL,
-    instrument text COLLATE "C" NOT NULL,
-    open double precision NOT NULL,
-    high double precision NOT NULL,
-    low double precision NOT NULL,
-    close double precision NOT NULL,
-    volume double precision NOT NULL,
-    cost double precision NOT NULL,
-    PRIMARY KEY (instrument, timestamp)
-);
-SELECT create_hypertable(
-    'public.options_ohlcv', by_range('timestamp', INTERVAL '90 days'),
-    create_default_indexes => false, if_not_exists => true
-);
-COMMENT ON TABLE public.options_ohlcv IS 'One-minute candles of options';
-COMMENT ON COLUMN public.options_ohlcv.timestamp IS 'Open time of the minute [UTC]';
-COMMENT ON COLUMN public.options_ohlcv.instrument IS 'Deribit''s instrument_name';
-COMMENT ON COLUMN public.options_ohlcv.open IS 'First premium [price unit of the option: coin or USDC]';
-COMMENT ON COLUMN public.options_ohlcv.high IS 'Highest premium [price unit of the option]';
-COMMENT ON COLUMN public.options_ohlcv.low IS 'Lowest premium [price unit of the option]';
-COMMENT ON COLUMN public.options_ohlcv.close IS 'Last premium [price unit of the option]';
-COMMENT ON COLUMN public.options_ohlcv.volume IS 'Volume [base coin]; 0 marks a filler';
-COMMENT ON COLUMN public.options_ohlcv.cost IS 'Turnover [price unit of the option]';
 
 CREATE TABLE IF NOT EXISTS public.options_greeks (
     timestamp timestamptz NOT NULL,

@@ -5,21 +5,25 @@
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 from pandera.polars import DataFrameModel
 
+from etl.catalog import DATASETS
 from etl.database import ddl
-from etl.database.parts import loadable
 from etl.database.tables import SQL
 from validators.contract import key_of
 from validators.table import facts_of
 
 LAKE = Path(__file__).parents[1] / "docs" / "lake.md"
 COLUMNS = re.compile(r"(?<=<!-- columns -->\n).*?(?=<!-- end of columns -->)", re.DOTALL)
-DATASETS = [dataset.model for dataset in loadable()]
+MODELS = {
+    name: one.model
+    for name, one in DATASETS.items()
+    if getattr(one, "resolution", "") in {"", "1"} or facts_of(one.model)
+}
 """The contracts of datasets; their other resolutions have the same columns."""
 
 
@@ -42,16 +46,16 @@ def write_dictionary() -> None:
     LAKE.write_text(COLUMNS.sub(lambda _: dictionary(), page), encoding="utf-8")
 
 
-def dictionary(models: Iterable[type[DataFrameModel]] = DATASETS) -> str:
+def dictionary(models: Mapping[str, type[DataFrameModel]] = MODELS) -> str:
     """Return a section for each dataset: what it is, its key, and its columns."""
-    return "\n" + "\n".join(map(section, models)) + "\n"
+    return "\n" + "\n".join(section(*one) for one in models.items()) + "\n"
 
 
-def section(model: type[DataFrameModel]) -> str:
+def section(name: str, model: type[DataFrameModel]) -> str:
     """Return what a model says: its first line, key and columns, then its notes."""
     about, _, notes = inspect.cleandoc(model.__doc__ or "").partition("\n\n")
     key = ", ".join(f"`{name}`" for name in key_of(model))
-    parts = [f"### {facts_of(model).name}", about, f"Key: {key}.", columns_table(model), notes]
+    parts = [f"### {name}", about, f"Key: {key}.", columns_table(model), notes]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

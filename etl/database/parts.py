@@ -1,8 +1,9 @@
 """What there is to load: the files of the lake, each with the part of the database it fills.
 
 The database's ledger has one line per dataset, subject and month: the subject is what the key of
-the table begins with, an instrument, an index or an underlying. A file fills the lines of its
-period, of one subject or of many; a table without time has one line, without a month.
+the table begins with, an instrument, an index or an underlying; of options, which have few rows
+each, the currency they settle in. A file fills the lines of its period, of one subject or of many;
+a table without time has one line, without a month.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ from pandera.polars import DataFrameModel
 from etl.catalog import DATASETS
 from etl.database.exact import exact
 from etl.database.months import months_of
-from etl.database.tables import Table, bars_of, table_of
+from etl.database.tables import Table, bars_of, stated, table_of
 from etl.dataset import Dataset, part_of
 from etl.errors import ExactError, LoadError, UsageError
 from lake.arrow import arrow
@@ -89,7 +90,8 @@ def partition_of(dataset: Dataset, entry: Entry) -> Partition:
         return Partition(dataset.name, entry.subject, "all")
     start = datetime(entry.month.year, entry.month.month, 1, tzinfo=UTC)
     period = period_of(round(start.timestamp() * 1000), dataset.period)
-    return Partition(dataset.name, part_of(dataset, entry.subject), period)
+    part = entry.subject if _is_kept_by_part(dataset) else part_of(dataset, entry.subject)
+    return Partition(dataset.name, part, period)
 
 
 def bounds_of(partition: Partition) -> tuple[datetime, datetime]:
@@ -231,11 +233,16 @@ def _canonical(texts: pa.ChunkedArray) -> pa.Array:
     return pa.array(written, pa.string())
 
 
+def _is_kept_by_part(dataset: Dataset) -> bool:
+    """Whether the database's books have a line for each part, of however many instruments."""
+    return dataset.subject_part is None or stated(dataset.model).subject is not None
+
+
 def _by_subject(
     rows: pa.Table, dataset: Dataset, partition: Partition
 ) -> Iterator[tuple[str, pa.Table]]:
     subject, *rest = table_of(dataset.model).key
-    if dataset.subject_part is None:
+    if _is_kept_by_part(dataset):
         yield partition.part, rows
         return
     for (name,), some in sorted(pl.DataFrame(rows).partition_by(subject, as_dict=True).items()):

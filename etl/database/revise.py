@@ -18,7 +18,7 @@ from etl.database.parts import NO_MONTH, Entry
 from etl.database.tables import Column, Table
 
 SQL = Path(__file__).parents[2] / "sql" / "load"
-SCOPE = "held.{subject} = $1 AND held.timestamp >= $2 AND held.timestamp < $3"
+SCOPE = "{subject} = $1 AND held.timestamp >= $2 AND held.timestamp < $3"
 
 _INSTANT = timedelta(microseconds=1)  # the database's own grain
 _COUNTS = (
@@ -78,8 +78,7 @@ def _send(cursor: Cursor, table: Table, where: tuple[Any, ...]) -> None:
 
 def _statement(name: str, table: Table, *, has_months: bool) -> str:
     """Return one of the statements of ``sql/load`` for a table."""
-    subject, *rest = table.key
-    key = rest if has_months else table.key  # a month is of one subject
+    key = table.key_within if has_months else table.key  # a month is of one subject
     values = [column for column in table.columns if column.name not in table.key]
     return (
         (SQL / f"{name}.sql")
@@ -87,7 +86,7 @@ def _statement(name: str, table: Table, *, has_months: bool) -> str:
         .format(
             table=table.path,
             key=", ".join(key),
-            scope=SCOPE.format(subject=subject) if has_months else "true",
+            scope=SCOPE.format(subject=table.subject) if has_months else "true",
             same=" AND ".join(f"differing.{name} = held.{name}" for name in key),
             columns=", ".join(column.name for column in table.columns),
             sent=", ".join(map(_sent, table.columns)),

@@ -121,7 +121,7 @@ def _overlaps(connection: Connection, file: File, months: list[Entry]) -> bool:
     """Whether a table holds anything of a subject between its first month and its last."""
     table = table_of(models_of(file.batch.dataset)[months[0].table])
     bounds = (month_bounds(months[0].month)[0], month_bounds(months[-1].month)[1])
-    scope = SCOPE.format(subject=table.key[0])
+    scope = SCOPE.format(subject=table.subject)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT EXISTS (SELECT FROM {table.path} AS held WHERE {scope})",  # noqa: S608  (ours)

@@ -14,11 +14,11 @@ from pandera.polars import DataFrameModel
 
 from etl.catalog import DATASETS
 from etl.database.books import LoadLedger, SchemaVersion
-from validators.schemas.candles import OptionsOhlcv, PerpetualsDays, PerpetualsHours
+from validators.schemas.candles import PerpetualsDays, PerpetualsHours
 from validators.schemas.options_greeks import OptionsGreeks
 from validators.table import TableFacts, facts_of
 
-WAITING: tuple[type[DataFrameModel], ...] = (OptionsOhlcv, OptionsGreeks)
+WAITING: tuple[type[DataFrameModel], ...] = (OptionsGreeks,)
 """What has a table, and no dataset that fills it yet."""
 
 BARS: tuple[type[DataFrameModel], ...] = (PerpetualsHours, PerpetualsDays)
@@ -62,6 +62,8 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     is_hypertable: bool
+    subject: str  # SQL of what the loader's books are kept of
+    key_within: tuple[str, ...]  # the key among rows of one subject
 
     @property
     def path(self) -> str:
@@ -111,7 +113,15 @@ def table_of(model: type[DataFrameModel]) -> Table:
         Column(name, _type(name, column), column.nullable)
         for name, column in columns_of(model).items()
     )
-    return Table(facts.schema, facts.name, columns, facts.key, facts.chunk is not None)
+    return Table(
+        facts.schema,
+        facts.name,
+        columns,
+        facts.key,
+        is_hypertable=facts.chunk is not None,
+        subject=facts.subject or f"held.{facts.key[0]}",
+        key_within=facts.key if facts.subject else facts.key[1:],
+    )
 
 
 def stated(model: type[DataFrameModel]) -> TableFacts:

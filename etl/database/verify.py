@@ -23,6 +23,7 @@ from etl.database.parts import (
     loadable,
     models_of,
 )
+from etl.database.revise import SCOPE
 from etl.database.schema import check_schema
 from etl.database.tables import Table, bars_of, table_of
 from etl.dataset import Dataset
@@ -140,11 +141,11 @@ def _query(connection: Connection, table: Table, partition: Partition, subject: 
     where, order = "", table.key
     bounds: tuple[object, ...] = ()
     if has_time(table):
-        where = f"WHERE {table.key[0]} = $1 AND timestamp >= $2 AND timestamp < $3"
-        order, bounds = table.key[1:], (subject, *bounds_of(partition))
+        where = f"WHERE {SCOPE.format(subject=table.subject)}"
+        order, bounds = table.key_within, (subject, *bounds_of(partition))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {columns} FROM {table.path} {where} ORDER BY {', '.join(order)}",  # noqa: S608  (ours)
+            f"SELECT {columns} FROM {table.path} AS held {where} ORDER BY {', '.join(order)}",  # noqa: S608  (ours)
             bounds,
         )
         return cursor.fetch_arrow_table()
@@ -154,9 +155,9 @@ def _elsewhere(
     connection: Connection, table: Table, compared: Mapping[tuple[str, str], int]
 ) -> Iterator[Difference]:
     """Yield the subjects that have rows outside the files the lake knows."""
-    subject = table.key[0] if has_time(table) else "'all'"
+    subject = table.subject if has_time(table) else "'all'"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {subject}, count(*) FROM {table.path} GROUP BY 1")  # noqa: S608
+        cursor.execute(f"SELECT {subject}, count(*) FROM {table.path} AS held GROUP BY 1")  # noqa: S608
         for name, rows in sorted(cursor.fetchall()):
             extra = rows - compared.get((table.name, name), 0)
             if extra:

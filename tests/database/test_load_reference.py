@@ -23,7 +23,7 @@ START, END = "2025-09-24", "2025-09-28"  # an expiry lies between
 SPAN = ("--start", START, "--end", END)
 
 
-LOADED = [one.name for one in loadable()]
+LOADED = [one.name for one in loadable() if one.name != "options_ohlcv"]  # in test_load_options
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_changed_record_ends_one_interval_and_starts_the_next(settings, lake, 
     told = table.read(Lake(lake))
     before = sum(map(len, told.intervals.values()))
     listed = next(held[-1] for held in told.intervals.values())
-    record = json.dumps(json.loads(listed.record) | {"tick_size": 0.25}).encode()
+    record = json.dumps(json.loads(told.records[listed.record]) | {"tick_size": 0.25}).encode()
     heard = listed.last_us + 1_000_000
     body = b'{"result":[' + record + b"]}"
     history.fold(

@@ -36,12 +36,12 @@ def test_the_tables_are_in_the_order_of_the_schema():
         "index_prices",
         "volatility_index",
         "delivery_prices",
+        "options_ohlcv",
         "instruments",
         "futures_basis",
         "futures_curve",
         "perpetuals_1h",
         "perpetuals_1d",
-        "options_ohlcv",
         "options_greeks",
         "load_ledger",
     ]
