@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from etl.commands import backfill, compute, database, heal, instruments, lake, load
+from etl.commands import (
+    backfill,
+    backfill_options,
+    chain,
+    compute,
+    database,
+    heal,
+    instruments,
+    lake,
+    load,
+)
 from etl.commands.options import ERROR, INTERRUPTED, STDOUT_CLOSED, Flags
 from etl.commands.stdout import printing
 from etl.commands.stopping import stopping
@@ -50,10 +60,12 @@ def _root(
     context.obj = Flags(config, {"root": lake, **hosts, "dsn": dsn})
 
 
+backfill.backfill_app.add_typer(backfill_options.app)
 app.add_typer(backfill.app)
 app.add_typer(heal.app)
 app.add_typer(lake.app)
 app.add_typer(compute.app)
+app.add_typer(chain.app)
 app.add_typer(load.app)
 app.add_typer(instruments.instruments_app, name="instruments")
 app.add_typer(instruments.instruments_app, name="universe", hidden=True)  # its old name

@@ -39,6 +39,12 @@ backfill-perp *options:
 backfill-futures *options:
     @{{ lake }} backfill futures "$@"
 
+# Trades of options, living and expired, and their candles: just backfill-options --start 2024-06-01
+[group('lake')]
+[no-exit-message]
+backfill-options *options:
+    @{{ lake }} backfill options "$@"
+
 # Index prices, delivery prices, the volatility index: just backfill-reference --start 2024-01-01
 [group('lake')]
 [no-exit-message]

@@ -12,7 +12,7 @@ from etl.backfill.replay import replay as replay_staged
 from etl.backfill.run import IN_TIME, Again, rules_of
 from etl.backfill.wish import Wish
 from etl.catalog import computed
-from etl.compute.run import Ask, ComputeReport, compute, held_of
+from etl.compute.run import Ask, ComputeReport, as_told, compute, held_of
 from etl.config import Settings
 from etl.database.load import check_loadable, load
 from etl.database.parts import has_table
@@ -58,6 +58,14 @@ def fill(
     return lake, report, load(settings, lake, progress, datasets=tables)
 
 
+def with_chain(
+    settings: Settings, currencies: Sequence[str], end_ms: int | None, progress: Progress
+) -> tuple[Lake, int]:
+    """Bring the lists of options up to a moment, or to now; return the exchange's clock [ms]."""
+    lake = open_to_write(settings, progress, create=True)
+    return lake, asyncio.run(fetch.chain_at(settings, lake, progress, currencies, end_ms))
+
+
 def heal(
     settings: Settings,
     datasets: Sequence[Fetched],
@@ -78,7 +86,8 @@ def derive(lake: Lake, names: Collection[str], progress: Progress, *, wait: bool
     if following := _following(names):
         listing = staged_listing(lake)
         for dataset in following:
-            compute(lake, dataset, listing, progress, Ask(wait=wait))
+            for options, parts in as_told(lake, dataset, listing):
+                compute(lake, dataset, listing, progress, Ask(parts, options=options, wait=wait))
 
 
 def compute_all(
@@ -141,7 +150,9 @@ def replay(
         if dataset.name in following or (is_named and held):
             wanted = None if dataset.follows else frozenset(held)
             ask = Ask(anew=is_named, partitions=wanted, workers=workers, wait=wait)
-            compute(lake, dataset, listing, progress, ask)
+            for options, parts in as_told(lake, dataset, listing):
+                one = replace(ask, options=options, parts=parts)
+                compute(lake, dataset, listing, progress, one)
             yield from held_of(lake, [dataset.name]).items()
 
 

@@ -49,5 +49,8 @@ def parse_span(start: str | None, end: str | None) -> Span | None:
 
 
 def format_moment(ms: int) -> str:
-    """Return Unix milliseconds as a UTC date and minute."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M}"
+    """Return Unix milliseconds as a UTC date and minute; as they are, beyond all calendars."""
+    try:
+        return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return f"{ms} ms"

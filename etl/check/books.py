@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
+from etl.backfill import seams
 from etl.catalog import DATASETS
 from etl.compute.run import is_fresh, options_of, tasks_of
 from etl.dataset import Computed, Fetched, Held, Task
@@ -95,6 +96,15 @@ class Books:
                 if told.get(task.partition, usual) == options:
                     yield task
 
+    @cached_property
+    def loose(self) -> set[Partition]:
+        """The partitions whose numbers were not held against what lies before them now."""
+        found: set[Partition] = set()
+        for (name, _), parts in self.by_subject.items():
+            if seams.is_numbered(DATASETS.get(name)):
+                found |= {*seams.stale([(one, self.held[one]) for one in parts])}
+        return found
+
     def subjects(self) -> list[Subject]:
         """Return the parts that have a line or a file, or should have one, sorted."""
         known = {one for one in self.by_subject if self.dataset in {None, one[0]}}
@@ -137,6 +147,8 @@ class Books:
             folder = dataset.raw_folder(self.lake, one)
             if record.segments != raw.segments(folder):
                 yield f"raw of {one.period} is newer than the ledger: run backfill, heal or replay"
+            elif one in self.loose:
+                yield f"{one.period} was not held against what lies before: run backfill or replay"
         path = self.lake.published(record.top, one)
         if record.rows and not path.exists():
             yield f"{path} is gone: run replay"

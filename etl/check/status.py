@@ -172,7 +172,7 @@ def _gaps(name: str, kept: Sequence[Record]) -> dict[str, int]:
     if isinstance(dataset, Fetched):
         return dataset.proof.count(kept)
     counts: Counter[str] = Counter()
-    if isinstance(dataset, Computed) and dataset.step_ms:
+    if isinstance(dataset, Computed):
         for record in kept:
             counts.update(record.gap_rows(dataset.step_ms))
     return {reason: rows for reason, rows in sorted(counts.items()) if rows}

@@ -102,8 +102,8 @@ def backfill_perpetuals(
 
     Example: deribit-lake backfill perpetuals --instruments BTC-PERPETUAL --start 2024-01-01
     """
-    wish = _wish("perpetuals_ohlcv", start, end, resolution=resolution, names=instruments)
-    _complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
+    wish = wish_of("perpetuals_ohlcv", start, end, resolution=resolution, names=instruments)
+    complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
 
 
 @backfill_app.command("futures")
@@ -131,8 +131,8 @@ def backfill_futures(
     """
     set_for_run(context, connections=workers)
     words = {"names": instruments, "currencies": currency, "periods": settlement}
-    wish = _wish("futures_ohlcv", start, end, resolution=resolution, **words)
-    _complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
+    wish = wish_of("futures_ohlcv", start, end, resolution=resolution, **words)
+    complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
 
 
 @backfill_app.command("funding")
@@ -150,8 +150,8 @@ def backfill_funding(
 
     Example: deribit-lake backfill funding --start 2024-01-01
     """
-    wish = _wish("funding_rates", start, end, names=instruments)
-    _complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
+    wish = wish_of("funding_rates", start, end, names=instruments)
+    complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
 
 
 @backfill_app.command("index")
@@ -169,9 +169,9 @@ def backfill_index(
 
     Example: deribit-lake backfill index --index btc_usd --start 2024-01-01
     """
-    wish = _wish("funding_rates", start, end, indices=index)
-    flags = {"wait": wait, "dry_run": dry_run, "load": load, "as_json": as_json}
-    _complete(context, wish, shown="index_prices", **flags)
+    wish = wish_of("funding_rates", start, end, indices=index)
+    flags: dict[str, Any] = {"wait": wait, "dry_run": dry_run, "load": load, "as_json": as_json}
+    complete(context, wish, shown="index_prices", **flags)
 
 
 @backfill_app.command("dvol")
@@ -191,8 +191,8 @@ def backfill_dvol(
     Example: deribit-lake backfill dvol --currency BTC --start 2024-01-01 --resolution 3600
     """
     names = ",".join(f"{word.strip().lower()}_usd" for word in currency.split(",") if word.strip())
-    wish = _wish("volatility_index", start, end, resolution=resolution, names=names)
-    _complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
+    wish = wish_of("volatility_index", start, end, resolution=resolution, names=names)
+    complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
 
 
 @backfill_app.command("deliveries")
@@ -210,8 +210,8 @@ def backfill_deliveries(
 
     Example: deribit-lake backfill deliveries --index btc_usd
     """
-    wish = _wish("delivery_prices", start, end, names=index)
-    _complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
+    wish = wish_of("delivery_prices", start, end, names=index)
+    complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
 
 
 @backfill_app.command("dataset")
@@ -236,8 +236,8 @@ def backfill_dataset(
     """
     set_for_run(context, connections=workers)
     words = {"names": instruments, "currencies": currency, "periods": settlement, "indices": index}
-    wish = _wish(name, start, end, **words)
-    _complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
+    wish = wish_of(name, start, end, **words)
+    complete(context, wish, wait=wait, dry_run=dry_run, load=load, as_json=as_json)
 
 
 @app.command(
@@ -260,7 +260,7 @@ def plan(context: typer.Context) -> None:
         group.invoke(asked)
 
 
-def _wish(
+def wish_of(
     dataset: str,
     start: str | None,
     end: str | None,
@@ -278,7 +278,7 @@ def _wish(
     return wish.wish_for(found, choice, start, end)
 
 
-def _complete(
+def complete(
     context: typer.Context,
     wish: "Wish",
     *,
@@ -287,17 +287,18 @@ def _complete(
     load: bool,
     as_json: bool,
     shown: str | None = None,
+    loaded_as: str | None = None,
 ) -> None:
     """Fetch what a wish lacks, say what came of it, and leave with the verdict."""
     from etl import pipeline
     from etl.catalog import find
 
     if dry_run:
-        _print_estimate(context, wish, as_json=as_json)
+        print_estimate(context, wish, as_json=as_json)
         return
     settings, dataset = settings_of(context), find(shown or wish.dataset.name)
     with reporting(settings) as progress:
-        and_load = dataset if load else None
+        and_load = (find(loaded_as) if loaded_as else dataset) if load else None
         lake, report, loaded = pipeline.fill(settings, wish, progress, wait=wait, and_load=and_load)
     if loaded is not None and not as_json:
         print_load(loaded)
@@ -305,7 +306,7 @@ def _complete(
     finish(lake, [dataset], report, as_json=as_json, only=only)
 
 
-def _print_estimate(context: typer.Context, wish: "Wish", *, as_json: bool) -> None:
+def print_estimate(context: typer.Context, wish: "Wish", *, as_json: bool) -> None:
     """Say what a wish would cost, and fetch nothing."""
     import asyncio
 
@@ -345,16 +346,21 @@ def finish(
     ]
     parts = sorted({(one.dataset, one.part) for one in report.refused})
     found += [Status(*part, "UNKNOWN", why="the exchange refuses it") for part in parts]
-    for note in report.notes:
-        typer.echo(f"note: {note}", err=as_json)
-    for error in report.errors:
-        typer.echo(f"error: {error}", err=True)
-    typer.echo(f"{report.requests:,} requests in {report.seconds:.1f} s", err=as_json)
+    say(report, as_json=as_json)
     if not report.partitions:
         typer.echo("nothing to fetch", err=as_json)
         raise typer.Exit
     is_expiring = len(datasets) == 1 and getattr(datasets[0], "kind", "") == "future"
     print_status(found, as_json=as_json, by_currency=is_expiring)
+
+
+def say(report: "Report", *, as_json: bool) -> None:
+    """Say what a run did."""
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=as_json)
+    for error in report.errors:
+        typer.echo(f"error: {error}", err=True)
+    typer.echo(f"{report.requests:,} requests in {report.seconds:.1f} s", err=as_json)
 
 
 app.add_typer(backfill_app, name="backfill")

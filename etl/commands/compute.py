@@ -34,6 +34,14 @@ def compute(
         float | None,
         typer.Option(min=0, help="Minutes a price may be older than its last trade; default: 60."),
     ] = None,
+    blocks: Annotated[
+        bool | None,
+        typer.Option(
+            "--blocks/--no-blocks",
+            help="Whether trades of blocks and combos make candles of options; default: no.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Workers = None,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -50,7 +58,8 @@ def compute(
 
     settings = settings_of(context)
     chosen = [find_computed(name) for name in datasets or []]
-    options = {} if tolerance is None else {"tolerance": tolerance}
+    said = {"tolerance": tolerance, "blocks": blocks}
+    options = {name: float(value) for name, value in said.items() if value is not None}
     ask = Ask(
         parts=words(currency),
         span=parse_span(start, end),

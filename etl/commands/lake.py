@@ -34,6 +34,13 @@ class Source(StrEnum):
     db = "db"
 
 
+class By(StrEnum):
+    """What options are told apart by."""
+
+    expiry = "expiry"
+    instrument = "instrument"
+
+
 class Format(StrEnum):
     """How a query's answer is written."""
 
@@ -44,13 +51,27 @@ class Format(StrEnum):
 
 
 @app.command()
-def status(context: typer.Context, dataset: DatasetName = None, as_json: AsJson = False) -> None:
+def status(
+    context: typer.Context,
+    dataset: DatasetName = None,
+    by: Annotated[
+        By | None, typer.Option(help="Trades of options by what: expiry or instrument.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Say what is held, what is missing and why, with a verdict; the exit code says it too.
 
     Example: deribit-lake status --json
     """
     from etl.check.status import statuses
 
+    if by is not None:
+        from etl.check.chain import chain_statuses
+        from etl.instruments.chain import chain
+
+        lake = lake_of(context)
+        options = chain(lake).sort("settlement_currency", "expiration_timestamp", "instrument")
+        print_status(chain_statuses(lake, options.collect(), by.value), as_json=as_json)
     name = datasets_of(dataset)[0].name if dataset else None
     print_status(statuses(lake_of(context), name), as_json=as_json)
 

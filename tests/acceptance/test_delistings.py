@@ -36,7 +36,7 @@ LIVING = [
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """Return the folder of a lake that has seen the healthy lists, a day of one future, no more."""
-    with running(limits=False) as exchange:
+    with running(limits=False, options_since="2025-09-01") as exchange:
         product = Product(tmp_path_factory.mktemp("delistings") / "lake", exchange.url)
         done = product.run(*ONE_DAY)
         assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def under(seen, tmp_path):
     shutil.copytree(seen, lake)
 
     def run(fault, *commands):
-        with running(limits=False, faults=fault, now=LATER) as exchange:
+        with running(limits=False, faults=fault, now=LATER, options_since="2025-09-01") as exchange:
             product = Product(lake, exchange.url, (("DERIBIT_LAKE_RETRY_ATTEMPTS", "2"),))
             return [product.run(*command) for command in commands]
 

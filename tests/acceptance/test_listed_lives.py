@@ -22,7 +22,7 @@ ASKED = (
 
 @pytest.fixture(scope="module")
 def exchange():
-    with running(limits=False) as exchange:
+    with running(limits=False, options_since="2025-06-01") as exchange:
         yield exchange
 
 
@@ -81,7 +81,7 @@ def test_the_first_future_of_all_ends_at_three_in_the_afternoon(product):
 
 
 def test_numbers_in_exponent_form_make_the_same_files(product, tmp_path):
-    with running(limits=False, faults="exponent") as exchange:
+    with running(limits=False, faults="exponent", options_since="2025-09-01") as exchange:
         other = InProcess(Product(tmp_path / "exponent" / "lake", exchange.url))
         written = [other.run(*one) for one in ASKED]
         assert '"status": "ok"' in other.run("ping").stdout

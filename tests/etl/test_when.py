@@ -33,3 +33,8 @@ def test_a_written_minute_reads_back(minute):
 def test_every_text_is_a_moment_or_a_usage_error(text):
     with contextlib.suppress(UsageError):
         assert isinstance(parse_moment(text, "--start"), int)
+
+
+@pytest.mark.parametrize("ms", [10**17, -(10**17), 2**63 - 1])
+def test_a_moment_beyond_all_calendars_is_written_as_it_is(ms):
+    assert format_moment(ms) == f"{ms} ms"
