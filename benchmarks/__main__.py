@@ -8,14 +8,18 @@ from pathlib import Path
 ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 TABLES = {
     "backfill": {},
+    "option_backfill": {},
     "builds": {},
     "replay": ONE_CORE,
     "contract": ONE_CORE,
     "query": {},
     "quality": {},
     "basis": ONE_CORE,
+    "option_candles": ONE_CORE,
+    "option_queries": {},
     "instruments": {},
     "load": {},
+    "load_options": {},
     "community": {},
     "sizes": {},
     "command": {},

@@ -25,11 +25,13 @@ from etl.database import migrate
 from etl.database.connection import connect, execute_script, fetch
 from etl.database.dsn import with_database
 from etl.database.load import load
-from etl.database.tables import WAITING, hypertables, stated, table_of, tables
+from etl.database.tables import hypertables, stated, table_of, tables
 from etl.progress import LogProgress
 from lake.arrow import arrow
 from lake.paths import Lake
 from tests.exchange.running import running
+from validators.schemas.candles import OptionsOhlcv
+from validators.schemas.options_greeks import OptionsGreeks
 
 GIVEN = "DERIBIT_LAKE_TEST_DSN"
 START, END = "2025-01-01", "2025-10-18"
@@ -43,6 +45,7 @@ WORDS = (
 )
 SIZE = "SELECT sum(total_bytes)::bigint FROM hypertable_detailed_size('{path}')"
 COMPRESS = "SELECT count(compress_chunk(chunk, true)) FROM show_chunks('{path}') AS chunk"
+MADE_UP = (OptionsOhlcv, OptionsGreeks)
 OPTIONS, ROWS_EACH = 4_000, 40
 QUARTER = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -58,7 +61,7 @@ def main() -> None:
         load(database, Lake(database.root), LogProgress())
         _make_up_options(connection)
         rows = [_measured(connection, name) for name in hypertables()]
-        rows += [_by_instrument(connection, stated(model).name) for model in WAITING]
+        rows += [_by_instrument(connection, stated(model).name) for model in MADE_UP]
     show("bytes a row", ("table", "rows", "plain", "compressed", "smaller"), rows)
 
 
@@ -104,7 +107,7 @@ def _make_up_options(connection: Connection) -> None:
     keys = keys.unique(["instrument", "minute"]).sort("instrument", "minute")
     moments = pl.lit(QUARTER) + pl.duration(minutes=pl.col("minute"))
     keys = keys.with_columns(timestamp=moments.cast(pl.Datetime("us", "UTC")))
-    for model in WAITING:
+    for model in MADE_UP:
         table = table_of(model)
         columns = {column.name: _made_up(column.name, keys, random) for column in table.columns}
         with connection.cursor() as cursor:
