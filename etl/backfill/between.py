@@ -3,7 +3,6 @@
 Where such a row lies is not known: its number is asked for into every partition it may belong to.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 from etl.backfill import seams, window
@@ -77,9 +76,7 @@ async def _complete(run: Run, job: Job, asks: Sequence[Span]) -> None:
     """Ask for numbers, and then again for the time whose answers lack what came."""
     for _ in range(TURNS):
         run.progress.expect(job.instrument.instrument_name, len(asks))
-        async with asyncio.TaskGroup() as tasks:
-            for each in asks:
-                tasks.create_task(window.fetch(run, job, each))
+        await window.fetch_all(run, job, asks)
         content = await run.work(run.fold, job, job.wanted)
         await run.work(publish, run.lake, job.partition, content)
         asks = run.due(job, content.record, is_first=False)

@@ -189,7 +189,7 @@ async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
                 for job, record in todo:
                     tasks.create_task(_complete(run, job, record))
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise window.first_of(group) from group
         else:
             refused = _forget_refused(run, jobs)
             await hold_together(run, jobs)
@@ -254,9 +254,7 @@ async def _complete(run: Run, job: Job, before: Record) -> None:
         started = time.monotonic()
         record, asks = before, run.due(job, before)
         for turn in range(TURNS):
-            async with asyncio.TaskGroup() as tasks:
-                for each in asks:
-                    tasks.create_task(window.fetch(run, job, each))
+            await window.fetch_all(run, job, asks)
             is_last = turn == TURNS - 1 or run.has_given_up or run.is_refused(job)
             record, asks = await run.settle(job, before, is_last=is_last)
             if not asks or is_last:
@@ -265,9 +263,3 @@ async def _complete(run: Run, job: Job, before: Record) -> None:
     words = "%s: %d rows in %.1f s, %d gaps unsettled"
     unsettled = sum(not gap.is_settled for gap in record.gaps)
     logger.info(words, job.partition, record.rows, time.monotonic() - started, unsettled)
-
-
-def _first(group: BaseExceptionGroup) -> BaseException:
-    """Return the first error that is not itself a group."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

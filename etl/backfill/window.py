@@ -1,6 +1,7 @@
 """Fetch and stage one window, page by page, from the host that has it."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +28,22 @@ class Reading:
     def __call__(self, result: msgspec.Raw) -> None:
         """Read a result; raise msgspec.ValidationError where it is not of the expected shape."""
         self.page = self.check(result)
+
+
+async def fetch_all(run: Run, job: Job, windows: Iterable[Span]) -> None:
+    """Fetch and stage some windows of a job side by side; the first error ends the others."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for each in windows:
+                tasks.create_task(fetch(run, job, each))
+    except BaseExceptionGroup as group:
+        raise first_of(group) from group
+
+
+def first_of(group: BaseExceptionGroup) -> BaseException:
+    """Return the first error that is not itself a group."""
+    error = group.exceptions[0]
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def fetch(run: Run, job: Job, window: Span) -> None:
