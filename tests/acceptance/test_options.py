@@ -190,7 +190,7 @@ def listed(market, currency):
 def test_trades_that_no_page_has_at_the_turn_of_a_month_come_by_their_numbers(
     healthy, market, tmp_path
 ):
-    turn = pl.datetime(2024, 6, 1, time_zone="UTC")
+    turn = pl.datetime(2025, 10, 1, time_zone="UTC")
     trades = truth(market, "BTC").filter(pl.col("timestamp") >= turn - pl.duration(days=2))
     edges = trades.group_by("instrument", pl.col("timestamp") < turn).agg(
         pl.col("trade_seq").min().alias("first"), pl.col("trade_seq").max().alias("last"), pl.len()
@@ -210,11 +210,14 @@ def test_trades_that_no_page_has_at_the_turn_of_a_month_come_by_their_numbers(
     words = ("options", "--currency", "BTC", "--start")
     with relaying(healthy.host, without) as url:
         product = beside(healthy, tmp_path, url)
-        product.run("backfill", *words, "2024-05-30", "--end", "2024-06-01")
-        done = product.run("backfill", *words, "2024-06-01", "--end", "2024-06-03")
+        product.run("backfill", *words, "2025-09-29", "--end", "2025-10-01")
+        done = product.run("backfill", *words, "2025-10-01", "--end", "2025-10-03")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    asked_for = pl.datetime(2024, 5, 30, time_zone="UTC"), pl.datetime(2024, 6, 3, time_zone="UTC")
+    asked_for = (
+        pl.datetime(2025, 9, 29, time_zone="UTC"),
+        pl.datetime(2025, 10, 3, time_zone="UTC"),
+    )
     expected = trades.filter(pl.col("timestamp").is_between(*asked_for, closed="left"))
     assert_frame_equal(held(product, "BTC").select(KEY), expected.select(KEY))
 
