@@ -78,6 +78,10 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.reason in SETTLED
 
 
+Look = tuple[str, int, int, int]
+"""An instrument whose rows were asked for by number: the first, the last, and when [ms]."""
+
+
 class Input(msgspec.Struct, frozen=True, array_like=True, order=True):
     """The content of one partition something was computed from."""
 
@@ -109,9 +113,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     judged: int = 0  # by which rules the gaps were
     gaps: tuple[Gap, ...] = ()
     provisional: tuple[Reading, ...] = ()  # read so soon after their close that they may move
-    looks: tuple[
-        tuple[str, int, int, int], ...
-    ] = ()  # for numbers: instrument, from, to, when [ms]
+    looks: tuple[Look, ...] = ()  # who asked for numbers
     seams: str = ""  # digest of the partitions before, which its numbers were held against
     segments: tuple[str, ...] = ()  # the raw files all this was derived from
     inputs: tuple[Input, ...] | None = None  # what it was computed from; None: it comes from raw

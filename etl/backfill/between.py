@@ -4,6 +4,7 @@ Where such a row lies is not known: its number is asked for into every partition
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 
 from etl.backfill import seams, window
 from etl.backfill.run import Run
@@ -26,31 +27,44 @@ async def hold_together(run: Run, jobs: Sequence[Job]) -> None:
     """Hold the numbers of each part against each other, call it under the locks of the jobs."""
     mine = {job.partition for job in jobs}
     parts = {(job.partition.dataset, job.partition.part): job.dataset for job in jobs}
-    for (_, part), dataset in sorted(parts.items()):
+    for (name, part), dataset in sorted(parts.items()):
         if seams.is_numbered(dataset):
-            try:
-                await _hold(run, dataset, part, mine)
-            except PartitionBusyError as error:
-                run.notes.append(f"{part} is not held together with what lies before: {error}")
+            with ExitStack() as locks:
+                held = [one for one, _ in seams.held_of(run.lake, name, part)]
+                busy = _locked(run, locks, [one for one in held if one not in mine])
+                await _hold(run, dataset, part, busy)
 
 
-async def _hold(run: Run, dataset: Fetched, part: str, mine: set[Partition]) -> None:
+def _locked(run: Run, locks: ExitStack, partitions: Sequence[Partition]) -> set[Partition]:
+    """Take the locks of some partitions, and return those that another process writes.
+
+    They are not waited for: it may wait for one of ours.
+    """
+    busy = set()
+    for one in partitions:
+        try:
+            locks.enter_context(locked(run.lake, [one]))
+        except PartitionBusyError:
+            busy.add(one)
+    return busy
+
+
+async def _hold(run: Run, dataset: Fetched, part: str, busy: set[Partition]) -> None:
     held = seams.held_of(run.lake, dataset.name, part)
     if not held:
         return
     terms = run.terms(_job(dataset, *held[0]))
-    with locked(run.lake, [one for one, _ in held if one not in mine]):
-        for turn in range(TURNS + 1):
-            unlisted = await run.work(seams.judge, run.lake, dataset, part, terms)
-            if turn == TURNS or run.has_given_up:
-                break
-            held = seams.held_of(run.lake, dataset.name, part)
-            asks = {one: list(_asks(run, dataset, one, held)) for one, _ in held}
-            if not any(asks.values()):
-                break
-            for one, record in held:
-                if asks[one]:
-                    await _complete(run, _job(dataset, one, record), asks[one])
+    for turn in range(TURNS + 1):
+        unlisted = await run.work(seams.judge, run.lake, dataset, part, terms, busy)
+        if turn == TURNS or run.has_given_up:
+            break
+        held = seams.held_of(run.lake, dataset.name, part)
+        asks = {one: list(_asks(run, dataset, one, held)) for one, _ in held if one not in busy}
+        if not any(asks.values()):
+            break
+        for one, record in held:
+            if asks.get(one):
+                await _complete(run, _job(dataset, one, record), asks[one])
     if unlisted:
         few = ", ".join(unlisted[:TOLD])
         number = f"{len(unlisted):,} of {part} in {dataset.name}"

@@ -3,7 +3,7 @@
 A record says by a digest what it was held against; where that has changed since, it is held again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -60,14 +60,17 @@ def stale(held: Held) -> list[Partition]:
     ]
 
 
-def judge(lake: Lake, dataset: Fetched, part: str, terms: Terms) -> list[str]:
+def judge(
+    lake: Lake, dataset: Fetched, part: str, terms: Terms, busy: Collection[Partition] = ()
+) -> list[str]:
     """Hold the numbers of all partitions of a part against each other, and write what comes of it.
 
-    Call it under the locks of those that are `stale`. Returns the instruments that are in no list:
-    what they did before their first number nobody can tell.
+    Call it under the locks of those that are `stale`, less those that are `busy`: whoever writes
+    them will hold them against what lies before. Returns the instruments that are in no list: what
+    they did before their first number nobody can tell.
     """
     held = held_of(lake, dataset.name, part)
-    to_judge = set(stale(held))
+    to_judge = set(stale(held)) - {*busy}
     if not to_judge:
         return []
     covered = union(span for _, record in held for span in record.wanted)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 from etl.dataset import Fetched
 from etl.errors import UsageError
@@ -45,6 +46,18 @@ def words(text: str | None, option: str | None = None) -> list[str]:
         message = f"{option} {text!r} names nothing: expected names, separated by commas"
         raise UsageError(message)
     return found
+
+
+def days_of(text: str | None, option: str) -> tuple[date, ...]:
+    """Return the days an option was given, separated by commas; none where it was not given.
+
+    Raises
+    ------
+    UsageError
+        If it names nothing, or what is no day.
+    """
+    moments = (parse_moment(word, option) for word in words(text, option))
+    return tuple(datetime.fromtimestamp(ms / 1000, UTC).date() for ms in moments)
 
 
 def wish_for(

@@ -1,129 +1,150 @@
-"""What the lake holds of a chain of options, by expiry or by option, with the verdict of each."""
+"""The chain of options as of a moment: the last trade of every strike and type before it.
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Literal
+Only options count that have not expired by then. Trades of blocks and combos are left out unless
+they are to be taken in: their prices are agreed or allotted.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import polars as pl
 
-from etl.check.status import Status, Verdict, statuses
-from lake.ledger import Gap, records
+from etl.compute.options_ohlcv import APART, OF_LAST, TRADES
+from etl.errors import UsageError
+from etl.instruments.chain import check_expiries
+from etl.instruments.names import with_name_parts
+from etl.when import format_moment
 from lake.paths import Lake
 from lake.read import scan_files
-from lake.span import Span, clip, union
+from lake.span import period_of
 
-By = Literal["expiry", "instrument"]
-TRADES = "option_trades"
+HOUR_MS = 3_600_000
+KEPT = ("instrument", "timestamp", "price", "amount", *OF_LAST)
 
 
-def chain_statuses(
+def chain_at(
     lake: Lake,
-    options: pl.DataFrame,
-    by: By,
+    currency: str,
+    at_ms: int,
     *,
-    span: Span | None = None,
-    moneyness: tuple[float, float] | None = None,
-) -> list[Status]:
-    """Return what is held of some options whose time was wanted, one status a group, in order.
+    tolerance_ms: int = 24 * HOUR_MS,
+    expiries: Sequence[date] = (),
+    with_blocks: bool = False,
+) -> pl.DataFrame:
+    """Return the last trade of each option at or before a moment, no older than the tolerance.
 
     Parameters
     ----------
-    options
-        As `etl.instruments.chain.choose` returns them.
-    span
-        Only trades of that time are counted.
-    moneyness
-        Only trades whose strike / index lies between are counted; a trade without an index is not.
+    currency
+        What the options settle in.
+    expiries
+        Days of expiry; none means all.
+
+    Returns
+    -------
+    DataFrame
+        `expiry`, `strike`, `option_type`, `instrument`, `timestamp`, `age_s`, `price`, `amount`,
+        `iv`, `mark_price`, `index_price`; sorted by the first four.
+
+    Raises
+    ------
+    UsageError
+        If there are no trades in that currency, none within the tolerance, or no option alive that
+        expires on one of the days.
     """
-    whole = {one.instrument: one for one in statuses(lake, TRADES)}
-    found: list[Status] = []
-    for (currency,), mine in options.group_by("settlement_currency", maintain_order=True):
-        if currency in whole:
-            found += _of_currency(lake, whole[currency], mine, by, span, moneyness)
-    return found
-
-
-def _of_currency(
-    lake: Lake,
-    whole: Status,
-    options: pl.DataFrame,
-    by: By,
-    span: Span | None,
-    moneyness: tuple[float, float] | None,
-) -> Iterator[Status]:
-    held = [record for one, record in records(lake, TRADES) if one.part == whole.instrument]
-    covered = union(clip(each, span) if span else each for one in held for each in one.wanted)
-    gaps = [gap for record in held for gap in record.gaps]
-    counts = _counted(lake, whole.instrument, options, span, moneyness)
-    day = pl.from_epoch("expiration_timestamp", "ms").dt.date().cast(pl.String)
-    by_day = pl.format("{} {}", pl.lit(whole.instrument), day)
-    group = by_day if by == "expiry" else pl.col("instrument")
-    grouped = (
-        options.with_columns(group.alias("group"))
-        .join(counts, on="instrument", how="left")
-        .group_by("group", maintain_order=True)
-        .agg(
-            pl.col("instrument"),
-            pl.col("creation_timestamp").min(),
-            pl.col("expiration_timestamp").max(),
-            pl.col("rows").sum(),
-            pl.col("first_ms").min(),
-            pl.col("last_ms").max(),
-        )
-    )
-    for name, names, born, ends, rows, first, last in grouped.iter_rows():
-        life = Span(born, ends)
-        if any(one.meets(life) for one in covered):
-            mine = _gaps_of(gaps, frozenset(names), life)
-            yield Status(
-                TRADES, name, _verdict(whole, mine), first, last, rows,
-                gaps=_count(mine), why=whole.why if whole.verdict == "UNKNOWN" else "",
-            )  # fmt: skip
-
-
-def _counted(
-    lake: Lake,
-    part: str,
-    options: pl.DataFrame,
-    span: Span | None,
-    moneyness: tuple[float, float] | None,
-) -> pl.DataFrame:
-    """Return how many trades each option has, and when the first and the last was [ms]."""
-    paths = [path for path in lake.files(TRADES) if path.parent.name == part]
-    schema = {"instrument": pl.String, "rows": pl.UInt32, "first_ms": pl.Int64, "last_ms": pl.Int64}
+    since_ms = max(at_ms - tolerance_ms, 0)
+    paths = [path for path in lake.files(TRADES) if path.parent.name == currency]
     if not paths:
-        return pl.DataFrame(schema=schema)
-    ms = pl.col("timestamp").dt.epoch("ms")
-    trades = scan_files(paths).select("instrument", "timestamp", "index_price")
-    rows = trades.join(options.lazy().select("instrument", "strike"), on="instrument")
-    if span is not None:
-        rows = rows.filter(ms.is_between(span.start_ms, span.end_ms, closed="left"))
-    if moneyness is not None:
-        rows = rows.filter((pl.col("strike") / pl.col("index_price")).is_between(*moneyness))
-    return (
-        rows.group_by("instrument")
-        .agg(pl.len().alias("rows"), ms.min().alias("first_ms"), ms.max().alias("last_ms"))
+        parts = sorted({path.parent.name for path in lake.files(TRADES)})
+        held = f"; there are: {', '.join(parts)}" if parts else ": run `backfill options`"
+        message = f"the lake has no trades of options that settle in {currency}{held}"
+        raise UsageError(message)
+    first, last_month = (period_of(ms, "month") for ms in (since_ms, at_ms))
+    months = [path for path in paths if first <= path.stem <= last_month]
+    trades = _trades(months, with_blocks=with_blocks)
+    alive = _alive(trades, at_ms)
+    known = alive["expiry"].dt.date().unique().to_list()
+    what = f"no option of {currency} that trades on {format_moment(at_ms)}"
+    check_expiries(what, expiries, known)
+    last = (
+        trades.filter(pl.col("timestamp").is_between(_moment(since_ms), _moment(at_ms)))
+        .select(KEPT)
         .collect()
+        .unique("instrument", keep="last", maintain_order=True)  # sorted by time within it
+        .join(alive, on="instrument")
+        .filter(pl.col("expiry").dt.date().is_in(list(expiries or known)))
     )
+    if last.is_empty():
+        raise UsageError(_nothing(currency, at_ms, tolerance_ms, expiries))
+    age = (_moment(at_ms) - pl.col("timestamp")).dt.total_milliseconds() / 1000
+    return last.select(
+        "expiry", "strike", "option_type", "instrument", "timestamp", age.alias("age_s"), *KEPT[2:]
+    ).sort("expiry", "strike", "option_type")
 
 
-def _gaps_of(gaps: Sequence[Gap], names: frozenset[str], life: Span) -> list[Gap]:
-    """Return the gaps of some options: their numbers, and the stretches of their life."""
-    return [
-        gap
-        for gap in gaps
-        if (gap.of in names if gap.of else Span(gap.start_ms, gap.end_ms).meets(life))
+def table(chain: pl.DataFrame, at_ms: int) -> str:
+    """Return a chain for people: an expiry after the other, calls to the left of the strikes."""
+    blocks = []
+    for (expiry,), mine in chain.group_by("expiry", maintain_order=True):
+        days = (expiry.timestamp() * 1000 - at_ms) / (24 * HOUR_MS)
+        head = f"{expiry:%Y-%m-%d %H:%M}, in {days:.1f} days"
+        blocks.append("\n".join([head, *_lines(mine)]))
+    return "\n\n".join(blocks)
+
+
+def _lines(chain: pl.DataFrame) -> list[str]:
+    rows: list[tuple[str, ...]] = [("call", "iv", "age", "strike", "put", "iv", "age")]
+    sides: dict[str, dict[float, tuple[str, ...]]] = {"call": {}, "put": {}}
+    for strike, side, price, iv, age in chain.select(
+        "strike", "option_type", "price", "iv", "age_s"
+    ).iter_rows():
+        told = "-" if iv is None else f"{iv * 100:.2f}"
+        sides[side][strike] = (f"{price:g}", told, _age(age))
+    none = ("-", "-", "-")
+    rows += [
+        (*sides["call"].get(strike, none), f"{strike:,g}", *sides["put"].get(strike, none))
+        for strike in chain["strike"].unique().sort()
     ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(map(str.rjust, row, widths)) for row in rows]
 
 
-def _verdict(whole: Status, gaps: Sequence[Gap]) -> Verdict:
-    if whole.verdict == "UNKNOWN":
-        return "UNKNOWN"
-    return "COMPLETE" if all(gap.is_settled for gap in gaps) else "INCOMPLETE"
+def _age(seconds: float) -> str:
+    """Return an age in two figures: 42s, 7m, 3h05."""
+    minutes = int(seconds // 60)
+    if minutes == 0:
+        return f"{seconds:.0f}s"
+    return f"{minutes}m" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}"  # noqa: PLR2004
 
 
-def _count(gaps: Sequence[Gap]) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for gap in gaps:
-        counts[gap.reason] += gap.rows or 1
-    return dict(sorted(counts.items()))
+def _trades(paths: Sequence[Path], *, with_blocks: bool) -> pl.LazyFrame:
+    if not paths:
+        return pl.LazyFrame(schema=_SCHEMA)
+    trades = scan_files(paths)
+    return trades if with_blocks else trades.filter(pl.col(name).is_null() for name in APART)
+
+
+def _alive(trades: pl.LazyFrame, at_ms: int) -> pl.DataFrame:
+    """Return the options that traded in some months and have not expired, with what names say."""
+    names = trades.select(pl.col("instrument").unique()).collect()
+    said = with_name_parts(names).select("instrument", "expiry", "strike", "option_type")
+    return said.filter(pl.col("expiry") > _moment(at_ms))
+
+
+def _nothing(currency: str, at_ms: int, tolerance_ms: int, expiries: Sequence[date]) -> str:
+    of = f" that expire on {', '.join(f'{day:%Y-%m-%d}' for day in expiries)}" if expiries else ""
+    hours = tolerance_ms / HOUR_MS
+    what = f"no trade of options in {currency}{of} in the {hours:g} hours before"
+    return f"{what} {format_moment(at_ms)}: try --tolerance, or backfill that month"
+
+
+def _moment(ms: int) -> pl.Expr:
+    return pl.lit(datetime.fromtimestamp(ms / 1000, UTC), pl.Datetime("us", "UTC"))
+
+
+_SCHEMA: dict[str, pl.DataType] = {
+    **dict.fromkeys(KEPT, pl.Float64()),
+    "instrument": pl.String(),
+    "timestamp": pl.Datetime("us", "UTC"),
+}

@@ -27,8 +27,6 @@ from etl.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from etl.instruments.chain import Filter
 
 app = typer.Typer()
@@ -83,11 +81,12 @@ def backfill_options(
 
     Example: deribit-lake backfill options --currency BTC --start 2024-06-01 --expiry 2024-12-27
     """
+    from etl.backfill.wish import days_of
     from etl.instruments.chain import Filter
 
     set_for_run(context, connections=workers)
     chosen = Filter(
-        expiries=_days(expiry),
+        expiries=days_of(expiry, "--expiry"),
         low=min_strike,
         high=max_strike,
         sides=_sides(side),
@@ -141,7 +140,7 @@ def _backfill_some(
 
     from etl import pipeline
     from etl.catalog import find
-    from etl.check.chain import chain_statuses
+    from etl.check.chain_status import chain_statuses
     from etl.errors import UsageError
     from etl.instruments.chain import chain, choose, life_of
     from lake.span import Span, clip
@@ -177,16 +176,6 @@ def _backfill_some(
         )
         raise UsageError(message)
     print_status(found, as_json=flags["as_json"])
-
-
-def _days(text: str | None) -> "tuple[date, ...]":
-    from datetime import UTC, datetime
-
-    from etl.backfill.wish import words
-    from etl.when import parse_moment
-
-    moments = (parse_moment(word, "--expiry") for word in words(text, "--expiry"))
-    return tuple(datetime.fromtimestamp(ms / 1000, UTC).date() for ms in moments)
 
 
 def _sides(text: str | None) -> tuple[str, ...]:

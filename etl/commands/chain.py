@@ -14,7 +14,9 @@ def chain(
     context: typer.Context,
     currency: Annotated[str, typer.Option(help="What the options settle in: BTC, ETH, USDC.")],
     at: Annotated[str, typer.Option(help="The moment, UTC.")],
-    expiry: Annotated[str, typer.Option(help="Days of expiry, by commas; default: all.")] = "",
+    expiry: Annotated[
+        str | None, typer.Option(help="Days of expiry, by commas; default: all.")
+    ] = None,
     tolerance: Annotated[
         float, typer.Option(min=0, max=1e9, help="Hours a trade may be older than the moment.")
     ] = 24.0,
@@ -27,23 +29,17 @@ def chain(
 
     Example: deribit-lake chain --currency BTC --at 2024-06-01T12:00 --expiry 2024-12-27
     """
-    from datetime import UTC, datetime
-
-    from etl.backfill.wish import words
-    from etl.compute.chain import HOUR_MS, chain_at, table
+    from etl.backfill.wish import days_of
+    from etl.check.chain import HOUR_MS, chain_at, table
     from etl.when import parse_moment
 
     at_ms = parse_moment(at, "--at")
-    days = [
-        datetime.fromtimestamp(parse_moment(word, "--expiry") / 1000, UTC).date()
-        for word in words(expiry)
-    ]
     found = chain_at(
         lake_of(context),
         currency,
         at_ms,
         tolerance_ms=round(tolerance * HOUR_MS),
-        expiries=days,
+        expiries=days_of(expiry, "--expiry"),
         with_blocks=blocks,
     )
     if as_json:

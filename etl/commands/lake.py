@@ -66,7 +66,7 @@ def status(
     from etl.check.status import statuses
 
     if by is not None:
-        from etl.check.chain import chain_statuses
+        from etl.check.chain_status import chain_statuses
         from etl.instruments.chain import chain
 
         lake = lake_of(context)

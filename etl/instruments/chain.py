@@ -86,7 +86,8 @@ def choose(
         If nothing expires on a day, or nothing is left.
     """
     of = options if ANY in currencies else _of(options, currencies)
-    _check_expiries(of, chosen.expiries, currencies)
+    known = pl.from_epoch(of["expiration_timestamp"], "ms").dt.date().unique().to_list()
+    check_expiries(f"no option of {', '.join(currencies)}", chosen.expiries, known)
     ends = pl.col("expiration_timestamp")
     days = pl.from_epoch(ends, "ms").dt.date()
     is_meant = [
@@ -101,6 +102,16 @@ def choose(
     if found.is_empty():
         _refuse(of, chosen, currencies, now_ms)
     return found
+
+
+def check_expiries(what: str, days: Sequence[date], known: Collection[date]) -> None:
+    """Raise UsageError at the first day that is not among those known; it names the nearest."""
+    for day in days:
+        if day not in known:
+            near = sorted(known, key=lambda one: (abs(one - day), one))[:NEAREST]
+            shown = ", ".join(map(str, sorted(near))) or "none"
+            message = f"{what} expires on {day}; nearest: {shown}"
+            raise UsageError(message)
 
 
 def life_of(options: pl.DataFrame) -> Span:
@@ -139,16 +150,6 @@ def check_named(found: Collection[str], names: Sequence[str], lake: Lake) -> Non
 
 def _of(options: pl.DataFrame, currencies: Sequence[str]) -> pl.DataFrame:
     return options.filter(pl.col("settlement_currency").is_in([*currencies]))
-
-
-def _check_expiries(of: pl.DataFrame, days: Sequence[date], currencies: Sequence[str]) -> None:
-    known = pl.from_epoch(of["expiration_timestamp"], "ms").dt.date().unique().to_list()
-    for day in days:
-        if day not in known:
-            near = sorted(known, key=lambda one: (abs(one - day), one))[:NEAREST]
-            shown = ", ".join(map(str, sorted(near))) or "none"
-            message = f"no option of {', '.join(currencies)} expires on {day}; nearest: {shown}"
-            raise UsageError(message)
 
 
 def _refuse(of: pl.DataFrame, chosen: Filter, currencies: Sequence[str], now_ms: int) -> None:

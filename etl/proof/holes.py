@@ -10,9 +10,9 @@ from itertools import islice, pairwise
 
 from msgspec.structs import replace
 
-from etl.proof.protocol import LONGEST_WAIT_MS, Look, Numbers, Terms
+from etl.proof.protocol import LONGEST_WAIT_MS, Numbers, Terms
 from etl.proof.witnesses import AGREEING, RECHECK_MS
-from lake.ledger import Gap
+from lake.ledger import Gap, Look
 from lake.span import Span, clip
 
 MOST_PAGES = 20  # of one instrument asked for in one round: a number may be no number

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lake.ledger import Gap, Reading, Record
+from lake.ledger import Gap, Look, Reading, Record
 from lake.span import DAY_MS, Span, subtract, union
 from validators.outages import Outage
 
@@ -133,9 +133,6 @@ class Due:
         A moment our own clock has not come to is one of a clock that was put back since.
         """
         return self.read_since_ms <= reading.read_ms <= max(self.clock_ms, self.read_since_ms)
-
-
-Look = tuple[str, int, int, int]
 
 
 def looks_of(answers: Sequence[Answer]) -> tuple[Look, ...]:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from etl.proof.holes import asked_for, lost_or_asked_again
-from etl.proof.protocol import Look, Numbers, Terms
-from lake.ledger import Gap
+from etl.proof.protocol import Numbers, Terms
+from lake.ledger import Gap, Look
 from lake.span import Span
 
 EDGES = {

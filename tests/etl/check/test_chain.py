@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from etl.compute.chain import chain_at, table
+from etl.check.chain import chain_at, table
 from etl.errors import UsageError
 from etl.instruments.names import parse_name
 from lake.arrow import arrow
@@ -134,4 +134,4 @@ def test_the_command_prints_a_chain_or_one_line_and_fails(lake):
     assert len(shown) == len(chain_at(lake, "BTC", AT_MS))
     assert product.run(*words).stdout.count("in ") > 1
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: no option in BTC")
+    assert failed.stderr.startswith("error: no option of BTC")
