@@ -1,6 +1,7 @@
 """Every option trade: fetched, proved by its number, healed, and named where it is lost."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -11,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
+from etl.backfill import run
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.exchange import options
 from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Market
@@ -351,3 +354,49 @@ def test_candles_of_named_options_come_from_the_chart(healthy, market):
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "options_chart" in done.stdout
+
+
+def test_months_folded_in_a_process_of_their_own_are_the_same_to_the_byte(
+    healthy, tmp_path, monkeypatch
+):
+    with running(option_activity=ACTIVITY, limits=False) as exchange:
+        product = InProcess(beside(healthy, tmp_path, exchange.url))
+        folded = []
+        monkeypatch.setattr(run, "is_large", lambda *one: folded.append(one) or True)
+        done = product.run("backfill", *WORDS)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(folded) == 4
+    assert content(product) == content(healthy)
+
+
+def test_a_folding_process_that_is_killed_ends_the_run_in_one_line(healthy, tmp_path, monkeypatch):
+    with running(option_activity=ACTIVITY, limits=False) as exchange:
+        product = InProcess(beside(healthy, tmp_path, exchange.url))
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "is_large", lambda *_: True)
+            patch.setattr(run, "settle", killed)
+            done = product.run("backfill", *WORDS)
+        again = product.run("backfill", *WORDS)
+
+    assert (done.returncode, done.stderr.count("error: ")) == (1, 1), done.stderr
+    assert "the process that folds was killed" in done.stderr
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert content(product) == content(healthy)
+
+
+def killed(_came):
+    """Die as a process does that the system takes for too large."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_two_runs_at_once_on_months_of_one_currency_end_complete(healthy, tmp_path):
+    words = ("backfill", "options", "--currency", "BTC")
+    with running(option_activity=ACTIVITY, latency_ms=60, limits=False) as exchange:
+        product = beside(healthy, tmp_path, exchange.url)
+        first = product.start(*words, "--start", START, "--end", "2025-10-01")
+        second = product.run(*words, "--start", "2025-10-01", "--end", END)
+        first.wait()
+
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert status(product, "--dataset", "option_trades")["BTC"]["verdict"] == "COMPLETE"
