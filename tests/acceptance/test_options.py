@@ -13,6 +13,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from etl.backfill import run
+from etl.backfill.seams import stale
+from lake.ledger import read_record
+from lake.lock import locked
+from lake.partition import Partition
+from lake.paths import Lake
 from tests.acceptance.command import Product
 from tests.acceptance.in_process import InProcess
 from tests.exchange import options
@@ -142,6 +147,7 @@ def test_trades_that_are_lost_are_named_and_nothing_else_is_missing(healthy, mar
         done = product.run("backfill", *WORDS)
         assert done.returncode == 3, done.stdout + done.stderr
         told = status(product, "--dataset", "option_trades")
+        by_option = status(product, "--by", "instrument")
         named = {
             (gap["of"], number)
             for path in product.lake.glob("ledger/option_trades/*/*.json")
@@ -154,6 +160,9 @@ def test_trades_that_are_lost_are_named_and_nothing_else_is_missing(healthy, mar
     expected = {row for currency in CURRENCIES for row in provable(losing, market, currency)}
     assert len(expected) > 30
     assert named == expected
+    broken = {name for name, one in by_option.items() if one["verdict"] == "INCOMPLETE"}
+    assert broken == {name for name, _ in expected}
+    assert len(broken) < len(by_option)
     assert {one["verdict"] for one in told.values()} == {"INCOMPLETE"}
     for currency in CURRENCIES:
         lost = losing.lost_trades(currency, *BOUNDS).rename({"instrument_name": "instrument"})
@@ -390,13 +399,23 @@ def killed(_came):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_two_runs_at_once_on_months_of_one_currency_end_complete(healthy, tmp_path):
+def test_a_month_another_process_writes_does_not_keep_the_others_from_being_held_together(
+    healthy, tmp_path
+):
     words = ("backfill", "options", "--currency", "BTC")
-    with running(option_activity=ACTIVITY, latency_ms=60, limits=False) as exchange:
+    september, october = (
+        Partition("option_trades", "BTC", f"2025-{month}") for month in ("09", "10")
+    )
+    with running(option_activity=ACTIVITY, limits=False) as exchange:
         product = beside(healthy, tmp_path, exchange.url)
-        first = product.start(*words, "--start", START, "--end", "2025-10-01")
-        second = product.run(*words, "--start", "2025-10-01", "--end", END)
-        first.wait()
+        lake = Lake(product.lake)
+        product.run(*words, "--start", "2025-10-01", "--end", END)
+        with locked(lake, [october]):
+            done = product.run(*words, "--start", START, "--end", "2025-10-01")
+        held = [(september, read_record(lake, september)), (october, read_record(lake, october))]
 
-    assert second.returncode == 0, second.stdout + second.stderr
+        # October was held against nothing, and has to be held against September now.
+        assert stale(held) == [october]
+        assert done.returncode == 4, done.stdout + done.stderr
+        assert product.run(*words, "--start", START, "--end", END).returncode == 0
     assert status(product, "--dataset", "option_trades")["BTC"]["verdict"] == "COMPLETE"

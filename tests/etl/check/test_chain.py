@@ -135,3 +135,12 @@ def test_the_command_prints_a_chain_or_one_line_and_fails(lake):
     assert product.run(*words).stdout.count("in ") > 1
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: no option of BTC")
+
+
+def test_an_option_is_in_the_chain_until_it_expires(lake):
+    expiry = datetime(2024, 7, 9, 8, tzinfo=UTC)
+    at_ms = round(expiry.timestamp() * 1000)
+
+    before, then = (chain_at(lake, "BTC", ms)["expiry"].min() for ms in (at_ms - 1, at_ms))
+
+    assert (before, then > expiry) == (expiry, True)
