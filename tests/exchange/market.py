@@ -168,6 +168,17 @@ class Market:
         """
         return self.world.options.frame(currency, start_ms, min(end_ms, self.now_ms))
 
+    def option_truth(self, currency: str, start_ms: int, end_ms: int) -> pl.DataFrame:
+        """Return `instrument_name`, `trade_seq`, `forward` and `iv` that option trades truly had.
+
+        `iv` is that of the price before it was put on its grid, at the forward that nobody rounded.
+        """
+        return self.world.options.truth(currency, start_ms, min(end_ms, self.now_ms))
+
+    def option_vol(self, family: str, at_ms: int, years: float) -> float:
+        """Return the true volatility at the forward of options that expire in some years [1]."""
+        return self.world.options.at_the_money(family, at_ms, years)
+
     def lost_trades(self, currency: str, start_ms: int, end_ms: int) -> pl.DataFrame:
         """Return `instrument_name` and `trade_seq` of a window's trades that are never sent."""
         return self.world.sent.lost(currency, start_ms, min(end_ms, self.now_ms))

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tests.exchange.option_market import frames, surface
+from tests.exchange.option_market import black76, frames, surface
 from tests.exchange.option_market.activity import Counts, base_of_ids, counted, numbers_of
 from tests.exchange.option_market.chain import chain
 from tests.exchange.option_market.families import BY_NAME, Family, families_of
 from tests.exchange.option_market.held import Held
 from tests.exchange.option_market.quotes import quotes_in
 from tests.exchange.option_market.sessions import Living, Session, session_of
-from tests.exchange.option_market.trades import OptionTrades, option_trades
+from tests.exchange.option_market.trades import OptionTrades, asked, option_trades, sides_and_draws
 from tests.exchange.option_market.underlying import DAY_MS, UnderlyingDay, Underlyings
 from tests.exchange.path import EARLY_DAYS, EPOCH_MS, Path
 from tests.exchange.trades import Ints
@@ -81,6 +81,45 @@ class OptionTape:
         quotes = quotes_in(self.form, session, at, lambda family: self.underlying(family, day))
         first = base_of_ids(day, self._daily_trades(currency), self.factor)
         return option_trades(self.seed, session, at, quotes, first_number=first)
+
+    def truth(self, currency: str, start_ms: int, end_ms: int) -> pl.DataFrame:
+        """Return what nobody is told of the trades of a half-open window.
+
+        Returns
+        -------
+        DataFrame
+            `instrument_name`, `trade_seq`, `forward` [quote currency], `iv` of the price that was
+            asked before it was put on its grid, at that forward; NaN where it has none.
+        """
+        parts = []
+        for day in days_between(start_ms, end_ms):
+            session = self.session(currency, day)
+            at = session.order
+            at = at[(session.ms[at] >= start_ms) & (session.ms[at] < end_ms)]
+            quotes = quotes_in(self.form, session, at, lambda family: self.underlying(family, day))  # noqa: B023  called at once
+            is_buy, draw = sides_and_draws(self.seed, session, at)
+            price = asked(session, at, quotes.value / quotes.unit, is_buy, draw) * quotes.unit
+            iv = black76.implied(price, quotes.forward, quotes.strike, years=quotes.years,
+                                 sign=quotes.sign, guess=quotes.about)  # fmt: skip
+            names = pl.Series(frames.names_of(session), dtype=pl.String).gather(session.who[at])
+            parts.append(
+                pl.DataFrame(
+                    {"instrument_name": names, "trade_seq": session.seq[at],
+                     "forward": quotes.forward, "iv": iv}
+                )
+            )  # fmt: skip
+        return pl.concat(parts)
+
+    def at_the_money(self, family: str, at_ms: int, years: float) -> float:
+        """Return the volatility at the forward, at a moment and so many years before expiry [1]."""
+        start, hours = self.underlying(BY_NAME[family], (at_ms - EPOCH_MS) // DAY_MS)
+        one = np.ones(1)
+        now = surface.at(hours, start.start_ms, np.array([at_ms]))
+        return float(
+            surface.volatility(
+                self.form, now, forward=one, strike=one, years=np.array([years]), sign=one
+            )[0]
+        )
 
     def trades_of_option(self, name: str, day: int) -> OptionTrades:
         """Return the trades that one option makes on an exchange day."""

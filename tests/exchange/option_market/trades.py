@@ -70,10 +70,9 @@ def option_trades(
     kind, partner = session.kind[at], session.partner[at]
     word = session.word[session.leader[at]]
     joint = session.word[np.minimum(at, partner)]  # noise that both legs share
-    draw = noise.bits(noise.key(seed, "options", "price"), word)
-    is_buy = _sides(kind, at > partner, np.where(kind == COMBO, joint, draw))
+    is_buy, draw = sides_and_draws(seed, session, at)
     fair = quotes.value / quotes.unit
-    price = _prices(session, at, fair, is_buy, draw)
+    price = _prices(session, at, asked(session, at, fair, is_buy, draw))
     amount, contracts = _sizes(seed, session, at, joint)
     own = noise.bits(noise.key(seed, "options", "own"), session.word[at])
     is_liquid = (kind == PLAIN) & (noise.lane(own, 0) < 65_536 * _LIQUIDATION_SHARE)
@@ -112,23 +111,41 @@ def _sides(kind: NDArray[np.int8], is_second: Flags, draw: Bits) -> Flags:
     return np.where((kind == COMBO) & is_second, ~buys, buys)
 
 
-def _prices(session: Session, at: Ints, fair: Floats, is_buy: Flags, draw: Bits) -> Floats:
-    """Return prices on their grid [settlement currency]."""
+def asked(session: Session, at: Ints, fair: Floats, is_buy: Flags, draw: Bits) -> Floats:
+    """Return prices before they are put on their grid [settlement currency]."""
     kind = session.kind[at]
-    listed = session.living.of("creation_ms")[session.who[at]]
-    fine = of_families(session, at, "tick_size")
-    coin = of_families(session, at, "is_inverse") == 1.0
-    tick = np.where(coin & (listed < FINE_FROM_MS), 0.0005, fine)
-    side = np.where(is_buy, 1.0, -1.0)
     whim = noise.normal_of_lanes(draw)
-    half = 0.4 * tick + _SPREAD * np.abs(fair) * (0.4 + 0.3 * np.abs(whim))
-    asked = np.select(
+    side = np.where(is_buy, 1.0, -1.0)
+    half = 0.4 * _smallest(session, at) + _SPREAD * np.abs(fair) * (0.4 + 0.3 * np.abs(whim))
+    return np.select(
         [kind == COMBO, kind == BLOCK], [fair, fair * (1 + 0.03 * whim)], fair + side * half
     )
-    tick = np.where(kind == PLAIN, tick, of_families(session, at, "block_tick_size"))
-    wide = coin & (kind == PLAIN) & (asked > 0.005)
-    tick = np.where(wide, 0.0005, tick)
-    return np.round(np.maximum(np.rint(asked / tick), 1.0) * tick, 4)
+
+
+def _prices(session: Session, at: Ints, wanted: Floats) -> Floats:
+    """Return prices on their grid [settlement currency]."""
+    kind = session.kind[at]
+    coin = of_families(session, at, "is_inverse") == 1.0
+    block = of_families(session, at, "block_tick_size")
+    tick = np.where(kind == PLAIN, _smallest(session, at), block)
+    tick = np.where(coin & (kind == PLAIN) & (wanted > 0.005), 0.0005, tick)
+    return np.round(np.maximum(np.rint(wanted / tick), 1.0) * tick, 4)
+
+
+def _smallest(session: Session, at: Ints) -> Floats:
+    """Return the smallest price step of options [settlement currency]."""
+    listed = session.living.of("creation_ms")[session.who[at]]
+    coin = of_families(session, at, "is_inverse") == 1.0
+    return np.where(coin & (listed < FINE_FROM_MS), 0.0005, of_families(session, at, "tick_size"))
+
+
+def sides_and_draws(seed: int, session: Session, at: Ints) -> tuple[Flags, Bits]:
+    """Return whether the taker bought, and the noise a price is made of."""
+    kind, partner = session.kind[at], session.partner[at]
+    word = session.word[session.leader[at]]
+    joint = session.word[np.minimum(at, partner)]  # noise that both legs share
+    draw = noise.bits(noise.key(seed, "options", "price"), word)
+    return _sides(kind, at > partner, np.where(kind == COMBO, joint, draw)), draw
 
 
 def _sizes(seed: int, session: Session, at: Ints, joint: Bits) -> tuple[Floats, Floats]:
