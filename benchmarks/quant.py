@@ -36,10 +36,7 @@ CORES = os.sched_getaffinity(0)
 def main() -> None:
     """Print the tables."""
     warnings.simplefilter("ignore")  # of peers, which divide by zero and say so
-    sets = {name: partial(make) for name, make in SETS.items()}
-    if RECORDED.is_dir():
-        sets["recorded chain"] = recorded_chain
-    for name, make in sets.items():
+    for name, make in solver_sets().items():
         show(f"Implied volatility, {name}", SOLVER_HEAD, solver_rows(make))
     show("Implied volatility, mkt, 1M rows, by threads", ("threads", "ns/option"), thread_rows())
     show("Price and five Greeks, mkt", ("source", "rows", "ns/option", "of ours"), greek_rows())
@@ -47,6 +44,12 @@ def main() -> None:
         show(
             "Ours less Deribit's own", ("quotes", "quantity", "median", "p95", "max"), quote_rows()
         )
+
+
+def solver_sets() -> dict[str, Callable[[int], Market]]:
+    """Return the markets the solvers are timed on, by name."""
+    recorded = {"recorded chain": recorded_chain} if RECORDED.is_dir() else {}
+    return {name: partial(make) for name, make in SETS.items()} | recorded
 
 
 def recorded_chain(rows: int) -> Market:

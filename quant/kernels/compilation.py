@@ -13,6 +13,8 @@ from numba.extending import intrinsic
 # would break the rounding tricks of the elementary functions or the handling of NaN.
 # Without error_model="numpy" a division may raise, and no loop with one vectorises.
 _OPTIONS: dict[str, Any] = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+# Only compiled code calls them; what would make them callable from Python takes time to build.
+_WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -23,6 +25,11 @@ def inlined(function: Callable[..., Any]) -> Any:
 def scalar(function: Callable[..., Any]) -> Any:
     """Compile a function of scalars that is called, for rows too rare to be vectorised."""
     return njit(function, **_OPTIONS)
+
+
+def loop(function: Callable[..., Any]) -> Any:
+    """Compile a loop over arrays that kernels call, and only they: it is cached with them."""
+    return njit(function, **_OPTIONS, **_WITHOUT_WRAPPERS)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -18,7 +18,12 @@ _LN2_HIGH = 6.93147180369123816490e-01  # 33 bits, so that a multiple of it is e
 _LN2_LOW = 1.90821492927058770002e-10
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
 _FRACTION_BITS = np.int64(52)
-_HALF_EXPONENT = np.int64(1 << 51)
+_SHIFT = np.uint64(52)
+_HALF_AND_BIAS = np.uint64((1 << 63) + (1 << 51))
+_SIGN = np.uint64(1 << 63)
+_EXPONENT = np.uint64(0xFFF << 52)
+_UNIT_BITS = np.uint64(0x433 << 52)  # of 2**52, whose last bit is worth 1
+_UNIT_AND_BIAS = 2.0**52 + 2048.0
 _SMALLEST_EXPONENT = -708.0
 
 # exp(r) on |r| <= ln(2)/2: Chebyshev, error 2e-17
@@ -123,11 +128,11 @@ def log_ratio(numerator, denominator):
     float64
         ln(numerator/denominator) [1], within 1.6 units.
     """
-    bits = np.float64(denominator).view(np.int64)
-    apart = np.float64(numerator).view(np.int64) - bits
-    power = (apart + _HALF_EXPONENT) >> _FRACTION_BITS
-    near = np.int64(bits + (power << _FRACTION_BITS)).view(np.float64)
-    whole = np.float64(power)
+    bits = np.float64(denominator).view(np.uint64)
+    # unsigned and biased: AVX2 has neither the signed shift nor a conversion of integers
+    apart = np.float64(numerator).view(np.uint64) - bits + _HALF_AND_BIAS
+    near = np.uint64(bits + ((apart & _EXPONENT) ^ _SIGN)).view(np.float64)
+    whole = np.uint64((apart >> _SHIFT) | _UNIT_BITS).view(np.float64) - _UNIT_AND_BIAS
     s = (numerator - near) / (numerator + near)
     return whole * _LN2_HIGH + (2.0 * s + (_atanh_tail(s) + whole * _LN2_LOW))
 

@@ -5,9 +5,12 @@ import numpy as np
 from quant.kernels.compilation import inlined
 from quant.kernels.elementary import SQRT_2PI
 
-_FRACTION_BITS = np.int64(52)
-_FRACTION = np.int64((1 << 52) - 1)
-_ROOT_HALF = np.int64(0x3FE6A09E667F3BCD)  # the bits of sqrt(1/2)
+_SHIFT = np.uint64(52)
+_FRACTION = np.uint64((1 << 52) - 1)
+_ROOT_HALF = np.uint64(0x3FE6A09E667F3BCD)  # the bits of sqrt(1/2)
+_BIAS = np.uint64(1024 << 52)  # keeps what follows positive
+_UNIT_BITS = np.uint64(0x433 << 52)  # of 2**52, whose last bit is worth 1
+_UNIT_AND_BIAS = 2.0**52 + 1024.0
 _LN2 = 0.6931471805599453
 _LARGEST_STDEV = 1.8
 _LARGEST_MONEYNESS = 2.5
@@ -136,8 +139,9 @@ def first_guess_from_above(gap, forward, strike, moneyness):
 @inlined
 def _rough_log(x):
     """ln(x) of a positive normal number, to 1e-5."""
-    bits = np.float64(x).view(np.int64) - _ROOT_HALF
-    mantissa = np.int64((bits & _FRACTION) + _ROOT_HALF).view(np.float64)
+    bits = np.float64(x).view(np.uint64) + (_BIAS - _ROOT_HALF)
+    mantissa = np.uint64((bits & _FRACTION) + _ROOT_HALF).view(np.float64)
+    whole = np.uint64((bits >> _SHIFT) | _UNIT_BITS).view(np.float64) - _UNIT_AND_BIAS
     m = mantissa - 1.0
     series = (((_LOG[5] * m + _LOG[4]) * m + _LOG[3]) * m + _LOG[2]) * m + _LOG[1]
-    return np.float64(bits >> _FRACTION_BITS) * _LN2 + (series * m + _LOG[0])
+    return whole * _LN2 + (series * m + _LOG[0])

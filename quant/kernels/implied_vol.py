@@ -8,26 +8,16 @@ rows without an answer, go one by one through `implied_vol_search`.
 import numpy as np
 from numpy.typing import NDArray
 
-from quant.kernels.compilation import inlined, kernel, wide_vectors
-from quant.kernels.elementary import INV_SQRT_2PI, log_ratio
-from quant.kernels.first_guess import first_guess, first_guess_from_above
-from quant.kernels.implied_vol_search import far_step, search
-from quant.kernels.normalised import (
-    SERIES_HALF_STDEV,
-    SERIES_MONEYNESS,
-    geometric_mean,
-    half_square,
-    is_ordinary,
-    relative_step,
-    time_value,
-    value_over_vega_series,
-)
+from quant.kernels.compilation import kernel, loop
+from quant.kernels.implied_vol_passes import HOPELESS, ROWS, SCRATCH, in_one_step, in_three_steps
+from quant.kernels.implied_vol_search import classify, search
 from quant.kernels.rows import Bools, Floats, check_rows, over_threads
 from quant.kernels.status import OK
 
-_LARGEST_STEP = 3e-4  # its fifth power is a hundredth of a unit
-_SMALLEST_VALUE = 1e-280
-_BLOCK = 1024  # rows that are still in the cache when the second loop comes by
+BLOCK = 1024
+"""Rows that are still in the cache when what one step left is looked for."""
+
+_VECTOR = 8  # doubles in the widest vector
 
 
 def implied_vol(
@@ -88,88 +78,69 @@ def implied_vol(
 
 @kernel
 def _implied_vol(price, forward, strike, tenor, is_call, iv, status):  # noqa: PLR0913, PLR0917
-    rest = np.empty(_BLOCK, dtype=np.int64)
-    gathered = np.empty((6, _BLOCK))
-    for start in range(0, price.shape[0], _BLOCK):
-        block = slice(start, start + _BLOCK)
+    space = workspace()
+    for start in range(0, price.shape[0], BLOCK):
+        block = slice(start, start + BLOCK)
         rows = price[block], forward[block], strike[block], tenor[block], is_call[block]
-        _solve_block(rows, rest, gathered, iv[block], status[block])
+        solve_block(rows, space, iv[block], status[block])
 
 
-@kernel
-def _solve_block(rows, rest, gathered, iv, status):
-    """Solve rows that fit the cache: by one step, what that leaves by three, then one by one."""
-    wide_vectors()
+@loop
+def workspace():
+    """Memory for `solve_block`: it is taken once for many blocks."""
+    gathered = np.ones((5, ROWS))
+    calls = np.ones(ROWS, dtype=np.bool_)
+    return np.empty(SCRATCH), np.empty(BLOCK, dtype=np.int64), gathered, calls
+
+
+@loop
+def solve_block(rows, space, iv, status):
+    """Solve rows that fit the cache: by one step, what that leaves by three, then one by one.
+
+    Parameters
+    ----------
+    rows : tuple of arrays, shape (n,), n at most `BLOCK`
+        Price, forward, strike [USD], tenor [yr] and whether each is a call, as for `implied_vol`.
+    space : tuple of arrays
+        What `workspace` returns; overwritten.
+    iv : float64 array, shape (n,)
+        Where the volatilities go [1/sqrt(yr)].
+    status : uint8 array, shape (n,)
+        Where the codes of `quant.kernels.status` go.
+    """
     price, forward, strike, tenor, is_call = rows
-    for i in range(iv.shape[0]):
-        iv[i] = _in_one_step(price[i], forward[i], strike[i], tenor[i], is_call[i])
+    scratch, rest, _, _ = space
+    for start in range(0, iv.shape[0], ROWS):
+        part = slice(start, start + ROWS)
+        few = price[part], forward[part], strike[part], tenor[part], is_call[part]
+        in_one_step(few, scratch, iv[part])
     status[:] = OK
     n = 0
     for i in range(iv.shape[0]):
         rest[n] = i
-        n += not iv[i] > 0.0
-    for j in range(n):
+        n += np.isnan(iv[i])
+        if iv[i] == HOPELESS:
+            status[i] = classify(price[i], forward[i], strike[i], tenor[i], is_call[i])
+            iv[i] = np.nan
+    for start in range(0, n, ROWS):
+        _solve_rest(rows, rest[start : min(start + ROWS, n)], space, iv, status)
+
+
+@loop
+def _solve_rest(rows, rest, space, iv, status):
+    """Gather the rows named by `rest`, take three steps, and search for those that want more."""
+    price, forward, strike, tenor, is_call = rows
+    scratch, _, gathered, calls = space
+    for j in range(rest.shape[0]):
         i = rest[j]
         gathered[0, j], gathered[1, j], gathered[2, j] = price[i], forward[i], strike[i]
-        gathered[3, j], gathered[4, j] = tenor[i], is_call[i]
-    for j in range(n):
-        p, f, k, years, call = gathered[:5, j]
-        gathered[5, j] = _in_three_steps(p, f, k, years, call > 0.0)
-    for j in range(n):
+        gathered[3, j], calls[j] = tenor[i], is_call[i]
+    # a loop over whole vectors has no remainder that goes row by row
+    n = -(-rest.shape[0] // _VECTOR) * _VECTOR
+    p, f, k, years, found = gathered[:, :n]
+    in_three_steps((p, f, k, years, calls[:n]), scratch, found)
+    for j in range(rest.shape[0]):
         i = rest[j]
-        iv[i] = gathered[5, j]
+        iv[i] = found[j]
         if not iv[i] > 0.0:
             iv[i], status[i] = search(price[i], forward[i], strike[i], tenor[i], is_call[i])
-
-
-@inlined
-def _in_one_step(price, forward, strike, tenor, is_call):
-    """Implied volatility where one step from the guess is proved to be enough, else NaN."""
-    value, distance = time_value(price, forward, strike, is_call)
-    root = geometric_mean(forward, strike)
-    moneyness = abs(log_ratio(forward, strike))
-    s = first_guess(value, distance, root, moneyness)
-    inverse = 1.0 / s
-    h = moneyness * inverse
-    t = 0.5 * s
-    ratio = value_over_vega_series(h, t)
-    error = log_ratio(value, root * INV_SQRT_2PI * ratio) + half_square(h, t)
-    ratio = ratio * inverse
-    step = relative_step(error, ratio, h, t)
-    proved = (
-        (abs(error * ratio) < _LARGEST_STEP)
-        & (t < SERIES_HALF_STDEV)
-        & (moneyness < SERIES_MONEYNESS)
-        & (value > _SMALLEST_VALUE)
-        & is_ordinary(forward)
-        & is_ordinary(strike)
-        & is_ordinary(tenor)
-    )
-    return (s + s * step) / np.sqrt(tenor) if proved else np.nan
-
-
-@inlined
-def _in_three_steps(price, forward, strike, tenor, is_call):
-    """Implied volatility where three steps are proved to be enough, else NaN."""
-    value, distance = time_value(price, forward, strike, is_call)
-    gap = (forward if is_call else strike) - price
-    root = geometric_mean(forward, strike)
-    moneyness = abs(log_ratio(forward, strike))
-    is_above = gap < value
-    below = first_guess(value, distance, root, moneyness)
-    s = first_guess_from_above(gap, forward, strike, moneyness) if is_above else below
-    target = gap if is_above else value
-    step, _ = far_step(s, target, 0, is_above, root, moneyness)
-    s = s + s * step
-    step, _ = far_step(s, target, 0, is_above, root, moneyness)
-    s = s + s * step
-    step, newton = far_step(s, target, 0, is_above, root, moneyness)
-    proved = (
-        (abs(newton) < _LARGEST_STEP)
-        & (s > 2.0 * SERIES_HALF_STDEV)
-        & (target > _SMALLEST_VALUE)
-        & is_ordinary(forward)
-        & is_ordinary(strike)
-        & is_ordinary(tenor)
-    )
-    return (s + s * step) / np.sqrt(tenor) if proved else np.nan

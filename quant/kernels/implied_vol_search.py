@@ -38,7 +38,7 @@ _LIFT = 600  # power of two that brings the smallest price back to full precisio
 @scalar
 def search(price, forward, strike, tenor, is_call):
     """Return implied volatility [1/sqrt(yr)] and status of one row; NaN where there is none."""
-    status = _classify(price, forward, strike, tenor, is_call)
+    status = classify(price, forward, strike, tenor, is_call)
     if status != OK:
         return np.nan, status
     value, distance = time_value(price, forward, strike, is_call)
@@ -63,8 +63,9 @@ def search(price, forward, strike, tenor, is_call):
     return stdev / math.sqrt(tenor), OK
 
 
-@inlined
-def _classify(price, forward, strike, tenor, is_call):
+@scalar
+def classify(price, forward, strike, tenor, is_call):
+    """Return why a row has no volatility, or OK."""
     numbers = np.isfinite(price) and np.isfinite(tenor)
     numbers = numbers and np.isfinite(forward) and np.isfinite(strike)
     if not (numbers and forward > 0.0 and strike > 0.0):
@@ -131,7 +132,7 @@ def _near_step(s, target, lift, root, moneyness):
     inverse = 1.0 / s
     h = moneyness * inverse
     t = 0.5 * s
-    ratio = value_over_vega_series(h, t)
+    ratio = value_over_vega_series(mills(h), h, t)
     error = log_ratio(target, root * INV_SQRT_2PI * ratio) + half_square(h, t) - lift * _LN2
     return relative_step(error, ratio * inverse, h, t), error * ratio * inverse
 

@@ -10,10 +10,11 @@ References
 P. Jaeckel, "Let's be rational", Wilmott (2015), for solving on the logarithm of the price.
 """
 
+import math
+
 import numpy as np
 
 from quant.kernels.compilation import inlined
-from quant.kernels.elementary import mills
 
 SERIES_HALF_STDEV = 0.68
 """`value_over_vega_series` holds for half standard deviations up to here."""
@@ -21,6 +22,7 @@ SERIES_MONEYNESS = 3.0
 """`value_over_vega_series` holds for log-moneyness up to here."""
 
 _SMALL, _LARGE = 1e-100, 1e100
+_TERMS = tuple(-2.0 / math.factorial(n) for n in range(3, 24, 2))
 
 
 @inlined
@@ -37,44 +39,57 @@ def time_value(price, forward, strike, is_call):
 
 
 @inlined
-def value_over_vega_series(h, t):
+def value_over_vega_series(y, h, t):
     """Y(h - t) - Y(h + t) as the series of its odd derivatives at h, where the two are near.
 
-    The terms u[n] = Y^(n)(h) t**n / n! obey u[n + 1] = (h t u[n] + t t u[n - 1]) / (n + 1).
+    The terms u[n] = Y^(n)(h) t**n obey u[n + 1] = h t u[n] + n t t u[n - 1].
+
+    Parameters
+    ----------
+    y : float64
+        Y(h) [1].
+    h, t : float64
+        ln(F/K) / s and s / 2 [1].
+
+    Returns
+    -------
+    float64
+        Price over its derivative by s [1].
     """
-    u0 = mills(h)
+    u0 = y
     u1 = (h * u0 - 1.0) * t
     p = h * t
     q = t * t
-    total = u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 2.0, 1.0 / 3.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 4.0, 1.0 / 5.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 6.0, 1.0 / 7.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 8.0, 1.0 / 9.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 10.0, 1.0 / 11.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 12.0, 1.0 / 13.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 14.0, 1.0 / 15.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 16.0, 1.0 / 17.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 18.0, 1.0 / 19.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 20.0, 1.0 / 21.0)
-    total += u1
-    u0, u1 = _two_terms_on(u0, u1, p, q, 1.0 / 22.0, 1.0 / 23.0)
-    return -2.0 * (total + u1)
+    total = -2.0 * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 1.0 * q, 2.0 * q)
+    total += _TERMS[0] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 3.0 * q, 4.0 * q)
+    total += _TERMS[1] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 5.0 * q, 6.0 * q)
+    total += _TERMS[2] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 7.0 * q, 8.0 * q)
+    total += _TERMS[3] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 9.0 * q, 10.0 * q)
+    total += _TERMS[4] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 11.0 * q, 12.0 * q)
+    total += _TERMS[5] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 13.0 * q, 14.0 * q)
+    total += _TERMS[6] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 15.0 * q, 16.0 * q)
+    total += _TERMS[7] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 17.0 * q, 18.0 * q)
+    total += _TERMS[8] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 19.0 * q, 20.0 * q)
+    total += _TERMS[9] * u1
+    u0, u1 = _two_terms_on(u0, u1, p, 21.0 * q, 22.0 * q)
+    total += _TERMS[10] * u1
+    return total
 
 
 @inlined
-def _two_terms_on(u0, u1, p, q, even, odd):
-    u2 = (p * u1 + q * u0) * even
-    return u2, (p * u2 + q * u1) * odd
+def _two_terms_on(u0, u1, p, even, odd):
+    u2 = p * u1 + even * u0
+    return u2, p * u2 + odd * u1
 
 
 @inlined

@@ -14,15 +14,17 @@ Bools = NDArray[np.bool_]
 _ROWS_WORTH_A_THREAD = 16_384
 
 
-def check_rows(numbers: dict[str, Floats], is_call: Bools | None = None) -> tuple[Any, ...]:
+def check_rows(
+    numbers: dict[str, Floats], is_call: Bools | None = None, is_coin: Bools | None = None
+) -> tuple[Any, ...]:
     """Return contiguous arrays of the same length.
 
     Parameters
     ----------
     numbers : dict of str to float64 array, shape (n,)
         The columns by name.
-    is_call : bool array, shape (n,), optional
-        One more column.
+    is_call, is_coin : bool array, shape (n,), optional
+        More columns.
 
     Returns
     -------
@@ -37,8 +39,8 @@ def check_rows(numbers: dict[str, Floats], is_call: Bools | None = None) -> tupl
     wanted: list[tuple[str, Any, type]] = [
         (name, column, np.float64) for name, column in numbers.items()
     ]
-    if is_call is not None:
-        wanted.append(("is_call", is_call, np.bool_))
+    flags = {"is_call": is_call, "is_coin": is_coin}
+    wanted += [(name, flag, np.bool_) for name, flag in flags.items() if flag is not None]
     first, rows = wanted[0][0], np.shape(wanted[0][1])
     for name, column, dtype in wanted:
         if not isinstance(column, np.ndarray) or column.dtype != dtype or column.ndim != 1:

@@ -61,6 +61,12 @@ def test_the_log_of_a_ratio_is_within_1_6_units_however_near_1(random, spread):
     assert units(each_log_ratio(x, y), exact) <= 1.6
 
 
+def test_the_log_of_a_ratio_may_be_that_of_the_largest_and_the_smallest_number():
+    x, y = np.array([1e300, 1e-300]), np.array([1e-300, 1e300])
+
+    assert each_log_ratio(x, y) == pytest.approx([600 * np.log(10), -600 * np.log(10)], rel=1e-15)
+
+
 def test_the_log_of_1_is_exactly_0():
     assert each_log_ratio(np.array([0.1, 65_000.0]), np.array([0.1, 65_000.0])).tolist() == [0, 0]
 
