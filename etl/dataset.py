@@ -173,22 +173,29 @@ class Fetched:
 class Snapshot:
     """One dataset that is folded from whole lists, each true of its moment; none is ever owed.
 
-    `rebuild` folds all that `method` answered, publishes it, and returns partition and line.
+    Attributes
+    ----------
+    staged
+        The partitions that there is anything to fold of, sorted.
+    rebuild
+        Folds all that was staged of a partition, publishes it, and returns its line.
+    segments
+        The raw files a line must name to be believed; None where newer ones say nothing of it.
+    maker
+        The command that makes it, without the program's name.
     """
 
     top: ClassVar[Top] = "clean"
 
     name: str
     model: "type[DataFrameModel]"
-    rebuild: Callable[[Lake], tuple[Partition, Record]]
-    method: str
+    staged: Callable[[Lake], Iterator[Partition]]
+    rebuild: Callable[[Lake, Partition], Record]
+    maker: str
+    segments: Callable[[Lake, Partition], tuple[str, ...]] | None = None
     aliases: tuple[str, ...] = ()
     period: PeriodKind = "all"
     subject_part: Callable[[str], str] | None = None
-
-    def has_raw(self, lake: Lake) -> bool:
-        """Whether there is anything to fold."""
-        return lake.raw(self.method).exists()
 
 
 class Task(msgspec.Struct, frozen=True):

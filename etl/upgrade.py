@@ -54,7 +54,7 @@ def _bring_instruments(lake: Lake) -> int:
     old = lake.folder("derived", "instruments") / "all" / "universe.parquet"
     if not old.exists():
         return 0
-    table.rebuild(lake)
+    table.rebuild(lake, table.PARTITION)
     old.unlink()
     old.parent.rmdir()
     old.parent.parent.rmdir()

@@ -1,7 +1,9 @@
 """Frames as Arrow tables of the types every Parquet reader knows."""
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 
 def arrow(frame: pl.DataFrame) -> pa.Table:
@@ -13,3 +15,11 @@ def arrow(frame: pl.DataFrame) -> pa.Table:
         for field in table.schema
     ]
     return table.cast(pa.schema(fields))
+
+
+def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return a column of floats as an array, NaN where it is null."""
+    found: NDArray[np.float64] = (
+        column.fill_null(np.nan) if column.null_count else column
+    ).to_numpy()
+    return found

@@ -89,10 +89,11 @@ def _segments(folder: Path, inside: str) -> Iterator[str]:
                 yield from _segments(folder / entry.name, f"{inside}{entry.name}/")
 
 
-def read(folder: Path) -> pa.Table:
+def read(folder: Path, names: Sequence[str] | None = None) -> pa.Table:
     """Return what is known of every attempt staged in `folder`, in the order they were fetched.
 
-    All columns but `body`; an attempt that a merge left in two segments counts once.
+    All columns but `body`; an attempt that a merge left in two segments counts once. With `names`,
+    of the attempts in those segments alone.
 
     Raises
     ------
@@ -100,7 +101,8 @@ def read(folder: Path) -> pa.Table:
         If a segment cannot be read.
     """
     columns = [name for name in SCHEMA.names if name != "body"]
-    tables = [_read_segment(folder / name, columns) for name in segments(folder)]
+    chosen = segments(folder) if names is None else names
+    tables = [_read_segment(folder / name, columns) for name in chosen]
     if not tables:
         return SCHEMA.empty_table().select(columns)
     table = pa.concat_tables(tables)
@@ -125,19 +127,22 @@ def last_heard_us(folder: Path) -> int | None:
     return max((us for us in heard if us is not None), default=None)
 
 
-def bodies(folder: Path, outcome: str | None = None) -> Iterator[tuple[str, bytes]]:
+def bodies(
+    folder: Path, outcome: str | None = None, names: Sequence[str] | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Yield ``(attempt_id, body)`` of every attempt that has a body, a few in memory at a time.
 
-    With an `outcome`, only of the attempts that ended so.
+    With an `outcome`, only of the attempts that ended so; with `names`, of those segments alone.
 
     Raises
     ------
     CorruptFileError
         If a segment cannot be read.
     """
-    names = ["attempt_id", "body", "outcome"]
-    for batch in _batches(folder, segments(folder), names, READ_ATTEMPTS):
-        columns = [batch[name].to_pylist() for name in names]
+    chosen = segments(folder) if names is None else names
+    wanted = ["attempt_id", "body", "outcome"]
+    for batch in _batches(folder, chosen, wanted, READ_ATTEMPTS):
+        columns = [batch[name].to_pylist() for name in wanted]
         for name, body, ended in zip(*columns, strict=True):
             if body is not None and outcome in (None, ended):
                 yield name, body

@@ -153,6 +153,8 @@ def _digest_column(digest: "hashlib.blake2b", name: str, column: pa.ChunkedArray
         digest.update(column.is_null().to_numpy().tobytes())
     if pa.types.is_string(column.type):
         _digest_strings(digest, column)
+    elif not pa.types.is_primitive(column.type):  # nothing of ours: told from it by its type
+        digest.update(repr(column.to_pylist()).encode())
     else:
         if column.null_count:
             column = column.fill_null(pa.scalar(0).cast(column.type))

@@ -69,9 +69,10 @@ def replay(
     sizes = {one: _staged_bytes(lake, one) for one in staged}
     staged.sort(key=lambda one: -sizes[one])  # the longest are not left to the end
     calls: list[Callable[[], Rebuilt]] = [
-        partial(dataset.rebuild, lake)
+        partial(_refolded, dataset.rebuild, lake, one)
         for dataset in datasets
-        if isinstance(dataset, Snapshot) and dataset.has_raw(lake)
+        if isinstance(dataset, Snapshot)
+        for one in dataset.staged(lake)
     ]
     for one in staged:
         terms = Terms(_life(find_fetched(one.dataset), listing, one.part), listing.now_ms, rules)
@@ -87,6 +88,12 @@ def replay(
             others = [one for one, _ in seams.held_of(lake, name, part)]
             with locked(lake, others, wait=wait):
                 seams.judge(lake, dataset, part, terms)
+
+
+def _refolded(
+    fold_anew: Callable[[Lake, Partition], Record], lake: Lake, partition: Partition
+) -> Rebuilt:
+    return partition, fold_anew(lake, partition)
 
 
 def rebuild(lake: Lake, partition: Partition, terms: Terms, *, wait: bool) -> Rebuilt:

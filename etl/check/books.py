@@ -12,9 +12,9 @@ from itertools import groupby
 from pathlib import Path
 
 from etl.backfill import seams
-from etl.catalog import DATASETS
+from etl.catalog import DATASETS, maker_of
 from etl.compute.run import is_fresh, options_of, tasks_of
-from etl.dataset import Computed, Fetched, Held, Task
+from etl.dataset import Computed, Fetched, Held, Snapshot, Task
 from etl.instruments.lists import staged_listing
 from etl.instruments.record import Listing
 from lake import raw
@@ -105,10 +105,21 @@ class Books:
                 found |= {*seams.stale([(one, self.held[one]) for one in parts])}
         return found
 
+    @cached_property
+    def unfolded(self) -> list[Partition]:
+        """The partitions of snapshots that were staged, and have no line yet."""
+        return [
+            one
+            for name in self.names
+            if isinstance(dataset := DATASETS.get(name), Snapshot) and dataset.segments
+            for one in dataset.staged(self.lake)
+            if one not in self.held
+        ]
+
     def subjects(self) -> list[Subject]:
         """Return the parts that have a line or a file, or should have one, sorted."""
         known = {one for one in self.by_subject if self.dataset in {None, one[0]}}
-        known |= self.files.keys()
+        known |= self.files.keys() | {_subject(one) for one in self.unfolded}
         for name in self.names:
             known |= {_subject(one) for one in self.tasks if one.dataset == name and _is_due(one)}
         return sorted(known)
@@ -120,7 +131,10 @@ class Books:
         return self._doubts[one]
 
     def missing(self, subject: Subject) -> str:
-        """Return what should have been computed of a part, and was not even begun, or nothing."""
+        """Return what should have been made of a part, and was not even begun, or nothing."""
+        for one in self.unfolded:
+            if _subject(one) == subject:
+                return f"raw of {one.period} is not folded yet: run {_maker(one)} or replay"
         for one in self.tasks:
             if _subject(one) == subject and _is_due(one) and one not in self.held:
                 return f"{one.period} is not computed yet: run {_compute(one)}"
@@ -149,6 +163,8 @@ class Books:
                 yield f"raw of {one.period} is newer than the ledger: run backfill, heal or replay"
             elif one in self.loose:
                 yield f"{one.period} was not held against what lies before: run backfill or replay"
+        elif isinstance(dataset, Snapshot) and _is_behind(self.lake, dataset, one, record):
+            yield f"raw of {one.period} is newer than the ledger: run {_maker(one)} or replay"
         path = self.lake.published(record.top, one)
         if record.rows and not path.exists():
             yield f"{path} is gone: run replay"
@@ -197,6 +213,15 @@ def _is_due(one: Partition) -> bool:
     """Whether a partition is made unasked."""
     dataset = DATASETS.get(one.dataset)
     return isinstance(dataset, Computed) and dataset.follows
+
+
+def _is_behind(lake: Lake, dataset: Snapshot, one: Partition, record: Record) -> bool:
+    """Whether more was staged of a snapshot than its line names."""
+    return dataset.segments is not None and record.segments != dataset.segments(lake, one)
+
+
+def _maker(one: Partition) -> str:
+    return maker_of(DATASETS[one.dataset])
 
 
 def _compute(one: Partition) -> str:

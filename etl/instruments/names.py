@@ -28,6 +28,9 @@ Kind = Literal["perpetual", "future", "option", "spot", "future_combo", "option_
 PERPETUAL_LEG = "PERP"
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
+# Until August 2016 what expired did so at 15:00 UTC, some of it at least.
+EARLY_MS, EARLY_MORE_MS = 1_470_009_600_000, 7 * 3_600_000
+
 _DAY = rf"[1-9]\d?(?:{'|'.join(MONTHS)})\d\d"
 _STRIKE = r"(?:0|[1-9]\d*)(?:d\d+)?"
 _LEG = rf"(?:{_DAY}|{PERPETUAL_LEG})"
@@ -129,6 +132,17 @@ def settlement_of(text: str) -> str:
         If it is no name of an instrument.
     """
     return parse_name(text).settles_in
+
+
+def settlement_of_family(family: str) -> str:
+    """Return the currency a family's instruments settle in: BTC of BTC, USDC of BTC_USDC.
+
+    Raises
+    ------
+    UsageError
+        If it is no family.
+    """
+    return settlement_of(f"{family}-PERPETUAL")
 
 
 def settles_in(text: str) -> str | None:

@@ -125,10 +125,16 @@ def refold(lake: Lake, *, whole: bool = False) -> History:
     return history
 
 
-def rebuild(lake: Lake) -> tuple[Partition, Record]:
+def staged(lake: Lake) -> Iterator[Partition]:
+    """Yield the one partition there is, if any list was staged."""
+    if lake.raw("get_instruments").exists():
+        yield PARTITION
+
+
+def rebuild(lake: Lake, partition: Partition) -> Record:
     """Fold everything that was staged, and return what it amounts to."""
     refold(lake, whole=True)
-    return PARTITION, read_record(lake, PARTITION) or Record()
+    return read_record(lake, partition) or Record()
 
 
 def publish(lake: Lake, history: History) -> None:

@@ -6,7 +6,7 @@ import polars as pl
 
 from etl.dataset import Fetched
 from etl.instruments import selection
-from etl.instruments.names import settlement_of, with_name_parts
+from etl.instruments.names import EARLY_MORE_MS, EARLY_MS, settlement_of, with_name_parts
 from etl.proof.protocol import Numbers
 from etl.proof.sequence import FULL, SequenceProof
 from etl.sources import option_pages
@@ -19,10 +19,6 @@ PAGE_ROWS = 10_000
 BY_TIME = "public/get_last_trades_by_currency_and_time"
 BY_NUMBER = "public/get_last_trades_by_instrument"
 OPENED_MS = 1_467_331_200_000  # 2016-07-01: the first options there are names of expired on the 8th
-EARLY_MS, EARLY_MORE_MS = (
-    1_470_009_600_000,
-    7 * 3_600_000,
-)  # until August 2016 some expired at 15:00
 FRACTIONS_UNTIL_MS = 1_546_300_800_000  # 2019: before, volatilities may be fractions
 DIGITS = 10  # behind the point: 75.49 / 100 is not 0.7549
 HIGHEST_FRACTION = 5.0  # as percent, no option was ever that cheap

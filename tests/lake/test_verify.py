@@ -1,3 +1,4 @@
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -76,6 +77,16 @@ def test_readable_rows_that_are_not_those_of_the_ledger_are_a_fault(lake):
     (fault,) = verify(lake)
     assert (fault.path, fault.is_corrupt) == (lake.clean(PARTITION), False)
     assert "run `replay`" in fault.reason
+
+
+def test_rows_written_anew_with_texts_of_another_type_are_a_fault_and_no_traceback(lake):
+    path = next(iter(lake.root.glob("clean/*/*/*.parquet")))
+    named = pl.read_parquet(path).with_columns(instrument=pl.lit("BTC-PERPETUAL"))
+    named.write_parquet(path)  # polars writes texts as large ones
+
+    faults = verify(lake)
+
+    assert [fault.path for fault in faults] == [path]
 
 
 def test_a_file_that_is_gone_is_a_fault(lake):
