@@ -4,18 +4,24 @@ No other module names a dataset to decide what to do: what differs stands in the
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from etl.compute.forward_curve import FORWARD_CURVE
 from etl.compute.futures_basis import FUTURES_BASIS
 from etl.compute.futures_curve import FUTURES_CURVE
 from etl.compute.index_prices import INDEX_PRICES
+from etl.compute.option_iv import OPTION_IV
 from etl.compute.options_ohlcv import OPTIONS_OHLCV
+from etl.compute.variance_swap import VARIANCE_SWAP
+from etl.compute.vol_grid import CONSTANT_MATURITY_VOL, VOL_GRID
+from etl.compute.vol_slices import VOL_SLICES
 from etl.dataset import Computed, Dataset, Fetched, Snapshot
 from etl.errors import UsageError
 from etl.sources.candles import FUTURES_OHLCV, OPTIONS_CHART, PERPETUALS_OHLCV
 from etl.sources.delivery_prices import DELIVERY_PRICES
 from etl.sources.funding_rates import FUNDING_RATES
 from etl.sources.instruments import INSTRUMENTS
+from etl.sources.option_tickers import OPTION_TICKERS
 from etl.sources.option_trades import OPTION_TRADES
 from etl.sources.volatility_index import VOLATILITY_INDEX
 
@@ -29,9 +35,16 @@ _ALL: list[Dataset] = [
     OPTION_TRADES,
     OPTIONS_OHLCV,
     OPTIONS_CHART,
+    OPTION_TICKERS,
     INSTRUMENTS,
     FUTURES_BASIS,
     FUTURES_CURVE,
+    FORWARD_CURVE,
+    OPTION_IV,
+    VOL_SLICES,
+    VOL_GRID,
+    CONSTANT_MATURITY_VOL,
+    VARIANCE_SWAP,
 ]
 DATASETS: dict[str, Dataset] = {}
 """By name; what is computed stands after all it is made from."""
@@ -57,15 +70,18 @@ for _one in _ALL:
     register(_one)
 
 
-def find(name: str) -> Dataset:
+def find(name: str, among: Iterable[Dataset] = ()) -> Dataset:
     """Return a dataset by its name, or by the short word commands have for it.
+
+    Where a word is that of several, one among some is meant before others, and else the first.
 
     Raises
     ------
     UsageError
         If there is none; the message names the nearest.
     """
-    words = {word: one for one in DATASETS.values() for word in (*one.aliases, one.name)}
+    meant = [*reversed(DATASETS.values()), *among]
+    words = {word: one for one in meant for word in (*one.aliases, one.name)}
     if name in words:
         return words[name]
     near = difflib.get_close_matches(name, words, n=4, cutoff=0.6)
@@ -79,7 +95,7 @@ def maker_of(dataset: Dataset) -> str:
     if isinstance(dataset, Computed):
         return f"`deribit-lake compute {dataset.name}`"
     if isinstance(dataset, Snapshot):
-        return f"`deribit-lake {dataset.name} refresh`"
+        return f"`deribit-lake {dataset.maker}`"
     return f"`deribit-lake backfill {dataset.name}`"
 
 
@@ -96,7 +112,7 @@ def find_fetched(name: str) -> Fetched:
         message = f"{found.name} is computed, not fetched: run {maker_of(found)}"
         raise UsageError(message)
     if isinstance(found, Snapshot):
-        message = f"{found.name} is made of lists: run {maker_of(found)}"
+        message = f"{found.name} is taken whole, at one moment: run {maker_of(found)}"
         raise UsageError(message)
     return found
 
@@ -109,7 +125,7 @@ def find_computed(name: str) -> Computed:
     UsageError
         If there is none, or it is fetched.
     """
-    found = find(name)
+    found = find(name, computed())
     if not isinstance(found, Computed):
         words = ", ".join(one.name for one in computed())
         message = f"{found.name} is not computed; what is: {words}"

@@ -11,7 +11,7 @@ from etl.backfill.replay import Rebuilt
 from etl.backfill.replay import replay as replay_staged
 from etl.backfill.run import IN_TIME, Again, rules_of
 from etl.backfill.wish import Wish
-from etl.catalog import computed
+from etl.catalog import computed, find, maker_of
 from etl.compute.run import Ask, ComputeReport, as_told, compute, held_of
 from etl.config import Settings
 from etl.database.load import check_loadable, load
@@ -103,7 +103,7 @@ def compute_all(
     """
     for name in ask.options:
         if all(name not in dataset.options for dataset in chosen):
-            message = f"{', '.join(one.name for one in chosen)} takes no --{name}"
+            message = f"{', '.join(one.name for one in chosen)} takes no --{name.replace('_', '-')}"
             raise UsageError(message)
     listing, total = staged_listing(lake), ComputeReport()
     names = {one.name for one in chosen}
@@ -112,7 +112,8 @@ def compute_all(
         if dataset.name in names | after:
             options = {name: ask.options[name] for name in dataset.options if name in ask.options}
             by_name = ask.by_name and dataset.name in names
-            one = replace(ask, options=options, by_name=by_name)
+            source = maker_of(find(dataset.inputs[0]))
+            one = replace(ask, options=options, by_name=by_name, source=source)
         elif dataset.name in before:
             one = Ask(workers=ask.workers, wait=ask.wait)
         else:

@@ -16,6 +16,7 @@ from etl.commands.options import (
 )
 
 app = typer.Typer()
+DAY_MINUTES = 1440
 
 
 @app.command()
@@ -23,7 +24,9 @@ def compute(
     context: typer.Context,
     datasets: Annotated[
         list[str] | None,
-        typer.Argument(help="What to compute, by name: basis, futures_curve …; default: all."),
+        typer.Argument(
+            help="What to compute, by name: basis, forwards, iv, surface, dvol …; default: all."
+        ),
     ] = None,
     currency: Annotated[
         str, typer.Option(help="Parts, by commas: BTC,ETH,BTC_USDC; default: all held.")
@@ -38,8 +41,22 @@ def compute(
         bool | None,
         typer.Option(
             "--blocks/--no-blocks",
-            help="Whether trades of blocks and combos make candles of options; default: no.",
+            help="Whether trades of blocks and combos make candles and surfaces; default: no.",
             show_default=False,
+        ),
+    ] = None,
+    forward_age: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Hours old what an option's forward is known from may be; default: 6."
+        ),
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1440,
+            help="Minutes between surfaces of trades, a divisor of a day; default: 60.",
         ),
     ] = None,
     workers: Workers = None,
@@ -54,11 +71,17 @@ def compute(
     from etl.backfill.wish import words
     from etl.catalog import computed, find_computed
     from etl.compute.run import Ask
+    from etl.errors import UsageError
     from etl.when import parse_span
 
     settings = settings_of(context)
     chosen = [find_computed(name) for name in datasets or []]
-    said = {"tolerance": tolerance, "blocks": blocks}
+    if every is not None and DAY_MINUTES % every:
+        message = f"--every {every}: expected a number of minutes that divides a day, 15 or 60 say"
+        raise UsageError(message)
+    said = {
+        "tolerance": tolerance, "blocks": blocks, "forward_age": forward_age, "every": every,
+    }  # fmt: skip
     options = {name: float(value) for name, value in said.items() if value is not None}
     ask = Ask(
         parts=words(currency),

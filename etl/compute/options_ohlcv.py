@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from etl.dataset import Computed, Held, Made, Read, Task
 from etl.instruments.names import settlement_of
 from etl.instruments.record import Listing
+from lake.arrow import floats
 from lake.partition import Partition
 from validators.schemas.candles import OptionsOhlcv
 
@@ -89,14 +90,8 @@ def candles_of(trades: pa.Table, *, with_blocks: bool = False) -> pl.DataFrame:
         "block_trades": apart, "block_volume": volume_apart,
     }  # fmt: skip
     for name in OF_LAST:
-        columns[name] = pl.Series(_floats(trades[name])[last]).fill_nan(None)
+        columns[name] = pl.Series(floats(trades[name])[last]).fill_nan(None)
     return pl.DataFrame(columns).select(*_SCHEMA)
-
-
-def _floats(column: pa.ChunkedArray) -> Floats:
-    """Return a column, NaN where it is null."""
-    found: Floats = (column.fill_null(np.nan) if column.null_count else column).to_numpy()
-    return found
 
 
 _SCHEMA: dict[str, pl.DataType] = {

@@ -56,6 +56,7 @@ class Ask:
     options: Mapping[str, float] = field(default_factory=dict)
     anew: bool = False
     by_name: bool = False  # it is then an error if there is nothing to make it from
+    source: str = ""  # the command that brings what it is made from first of all
     workers: int | None = None
     wait: bool = False
 
@@ -196,20 +197,24 @@ class Reader:
             message = f"{path} is gone: run `deribit-lake replay --dataset {partition.dataset}`"
             raise EtlError(message)
         if since_ms is not None and since_ms > (record.first_ms or 0):
-            return _tail(path, columns, since_ms)
+            return _tail(path, columns, since_ms, coded=coded)
         return read_table(path, columns, coded=coded)
 
 
-def _tail(path: Path, columns: Sequence[str], since_ms: int) -> pa.Table:
+def _tail(path: Path, columns: Sequence[str], since_ms: int, *, coded: Sequence[str]) -> pa.Table:
     """Return the last rows of a file without reading those before their row group."""
     since = pl.lit(since_ms * 1000).cast(pl.Datetime("us", "UTC"))
     try:
         held = scan_files([path])
         for name in {*columns} - {*held.collect_schema()}:
             raise MissingColumnError(path, name)
-        return arrow(held.filter(pl.col("timestamp") >= since).select(columns).collect())
+        table = arrow(held.filter(pl.col("timestamp") >= since).select(columns).collect())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CorruptFileError(path, error) from error
+    for name in coded:
+        texts = table[name].combine_chunks().dictionary_encode()
+        table = table.set_column(table.column_names.index(name), name, texts)
+    return table
 
 
 def _content(
@@ -266,10 +271,8 @@ def _chosen(dataset: Computed, there: Sequence[Task], ask: Ask) -> list[Task]:
     """
     parts = dict.fromkeys(task.partition.part for task in there)
     if ask.by_name and not there:
-        source = dataset.inputs[0]
-        message = (
-            f"nothing is held to make {dataset.name} from: run `deribit-lake backfill {source}`"
-        )
+        source = ask.source or dataset.inputs[0]
+        message = f"nothing is held to make {dataset.name} from: run {source}"
         raise UsageError(message)
     for part in ask.parts:
         if ask.by_name and part not in parts:

@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 
 import msgspec
@@ -14,7 +15,7 @@ from etl.catalog import (
     in_resolution,
     register,
 )
-from etl.dataset import columns_of
+from etl.dataset import Computed, columns_of
 from etl.errors import UsageError
 from etl.proof.grid_proof import GridProof
 from lake.span import Span
@@ -31,6 +32,11 @@ def test_every_dataset_stands_after_what_it_is_made_from():
     )
     assert {"instruments", "perpetuals_ohlcv", "funding_rates", "futures_curve"} < set(names)
     assert {f"futures_ohlcv_{name}" for name in RESOLUTIONS if name != "1"} < set(names)
+
+
+@pytest.mark.parametrize("one", [*computed()], ids=lambda one: one.name)
+def test_a_computed_dataset_can_be_handed_to_another_process(one):
+    assert pickle.loads(pickle.dumps(one)).name == one.name  # noqa: S301  (our own, a moment ago)
 
 
 def test_what_is_made_from_nothing_in_the_list_is_refused():
@@ -54,10 +60,21 @@ def test_a_short_word_finds_its_dataset(word, name):
     assert find(word).name == name
 
 
-def test_no_word_means_two_datasets():
-    words = [word for one in DATASETS.values() for word in (one.name, *one.aliases)]
+@pytest.mark.parametrize("is_computed", [True, False])
+def test_no_word_means_two_datasets_of_a_kind(is_computed):
+    some = [one for one in DATASETS.values() if isinstance(one, Computed) == is_computed]
+    words = [word for one in some for word in (one.name, *one.aliases)]
 
     assert len(words) == len(set(words))
+    assert not {one.name for one in some} & {
+        word for one in DATASETS.values() if one not in some for word in one.aliases
+    }
+
+
+def test_a_word_of_two_kinds_means_the_one_the_command_treats():
+    assert find("dvol").name == "volatility_index"
+    assert find_fetched("dvol").name == "volatility_index"
+    assert find_computed("dvol").name == "variance_swap"
 
 
 def test_what_a_command_cannot_treat_says_why_and_what_to_run():
@@ -126,3 +143,8 @@ def test_a_resolution_the_exchange_has_not_is_refused_naming_those_it_has(resolu
 def test_an_unknown_dataset_is_refused_naming_the_nearest(word, nearest):
     with pytest.raises(UsageError, match=f"no dataset {word!r}; nearest: .*{nearest}"):
         find(word)
+
+
+@pytest.mark.parametrize("dataset", list(computed()), ids=lambda one: one.name)
+def test_a_computed_dataset_can_be_handed_to_a_worker(dataset):
+    assert pickle.loads(pickle.dumps(dataset)) == dataset  # noqa: S301  (our own)
