@@ -17,6 +17,8 @@ from etl.commands import (
     instruments,
     lake,
     load,
+    plot,
+    snapshot,
 )
 from etl.commands.options import ERROR, INTERRUPTED, STDOUT_CLOSED, Flags
 from etl.commands.stdout import printing
@@ -67,6 +69,8 @@ app.add_typer(lake.app)
 app.add_typer(compute.app)
 app.add_typer(chain.app)
 app.add_typer(load.app)
+app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(plot.app, name="plot")
 app.add_typer(instruments.instruments_app, name="instruments")
 app.add_typer(instruments.instruments_app, name="universe", hidden=True)  # its old name
 app.add_typer(database.app)
