@@ -62,3 +62,26 @@ SELECT
 FROM public.options_ohlcv
 GROUP BY 1, 2;
 COMMENT ON VIEW public.options_1d IS 'Candles of options, daily, from 00:00 UTC';
+
+-- The last trade of the order book in each minute, so that it joins options_ohlcv.
+CREATE OR REPLACE VIEW public.option_iv_1m AS
+SELECT DISTINCT ON (instrument, time_bucket(INTERVAL '1 minute', timestamp))
+    time_bucket(INTERVAL '1 minute', timestamp) AS timestamp,
+    instrument,
+    timestamp AS close_timestamp,
+    price,
+    forward,
+    iv,
+    iv_low,
+    iv_high,
+    status,
+    exchange_iv,
+    trade_seq
+FROM reference.option_iv
+WHERE NOT is_block AND NOT is_rfq AND NOT is_combo
+ORDER BY
+    instrument,
+    time_bucket(INTERVAL '1 minute', reference.option_iv.timestamp),
+    reference.option_iv.timestamp DESC,
+    trade_seq DESC;
+COMMENT ON VIEW public.option_iv_1m IS 'Implied volatility of the last trade of each minute of an option';

@@ -33,7 +33,7 @@ def invoke(tmp_path):
 def test_init_says_what_it_did_and_then_that_there_is_nothing_to_do(invoke, empty_database):
     first, second = (invoke(empty_database, "db", "init").stdout.splitlines() for _ in range(2))
 
-    assert first[:4] == [
+    assert first[:5] == [
         *(f"applied {path.name}" for path in sorted(MIGRATIONS.glob("*.sql"))),
         "applied resampled.sql, policies.sql, roles.sql",
     ]
@@ -54,7 +54,7 @@ def test_status_gives_a_dsn_that_connects_without_a_password_in_it(invoke, datab
 
 def test_status_of_an_empty_database_says_so(invoke, empty_database):
     told = invoke(empty_database, "db", "status").stdout
-    assert told.endswith("TimescaleDB not installed (no edition), no schema of 3\n")
+    assert told.endswith("TimescaleDB not installed (no edition), no schema of 4\n")
 
 
 def test_migrate_has_nothing_to_do_at_the_newest_version(invoke, database):

@@ -17,13 +17,15 @@ from etl.progress import LogProgress
 from lake.paths import Lake
 from tests.acceptance.command import Product
 from tests.database.test_cookbook import OF_CANDLES, QUERIES
+from tests.database.test_load_volatility import MADE
 from tests.exchange.running import running
 
 START, END = "2025-09-24", "2025-09-28"  # an expiry lies between
 SPAN = ("--start", START, "--end", END)
 
 
-LOADED = [one.name for one in loadable() if one.name != "options_ohlcv"]  # in test_load_options
+ELSEWHERE = {"options_ohlcv", *MADE}  # in test_load_options and test_load_volatility
+LOADED = [one.name for one in loadable() if one.name not in ELSEWHERE]
 
 
 @pytest.fixture(scope="module")

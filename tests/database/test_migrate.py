@@ -97,7 +97,7 @@ def test_schema_sql_is_refused_by_a_database_of_another_version(database, execut
     execute("UPDATE reference.schema_version SET version = version + 5", database)
     with pytest.raises(subprocess.CalledProcessError) as caught:
         psql(database, "-f", SQL / "schema.sql")
-    assert "the schema is at version 8, this file is version 3" in caught.value.stderr
+    assert "the schema is at version 9, this file is version 4" in caught.value.stderr
 
 
 def test_a_second_init_changes_nothing(empty_database):
@@ -106,6 +106,7 @@ def test_a_second_init_changes_nothing(empty_database):
             "applied 0001_schema.sql",
             "applied 0002_reference_series.sql",
             "applied 0003_bars.sql",
+            "applied 0004_option_volatility.sql",
             "applied resampled.sql, policies.sql, roles.sql",
         ]
         first = catalog(empty_database)
@@ -125,10 +126,10 @@ def test_init_leaves_rows_as_they_are(database):
 def test_a_migration_is_applied_once(database, later):
     folder = later("ALTER TABLE funding_rates ADD COLUMN note text; SELECT 1;")
     with connect(database) as connection:
-        assert migrate.migrate(connection, folder) == ["applied 0004_later.sql"]
+        assert migrate.migrate(connection, folder) == ["applied 0005_later.sql"]
         assert migrate.migrate(connection, folder) == []
         versions = fetch(connection, "SELECT version, name FROM reference.schema_version")
-    assert versions[-1] == (4, "0004_later.sql")
+    assert versions[-1] == (5, "0005_later.sql")
 
 
 def test_a_database_of_version_1_keeps_its_rows_and_gets_the_new_tables(
@@ -146,7 +147,7 @@ def test_a_database_of_version_1_keeps_its_rows_and_gets_the_new_tables(
         with connection.cursor() as cursor:
             cursor.adbc_ingest("perpetuals_ohlcv", candle(), mode="append")
         connection.commit()
-        with pytest.raises(SchemaError, match=r"is version 1, expected 3: run .*db migrate"):
+        with pytest.raises(SchemaError, match=r"is version 1, expected 4: run .*db migrate"):
             check_schema(connection)
         assert migrate.migrate(connection)[0] == "applied 0002_reference_series.sql"
         check_schema(connection)
@@ -158,7 +159,7 @@ def test_a_new_table_is_readable_by_the_readers_after_a_migration(database, late
     folder = later("CREATE TABLE reference.rates (x double precision)")
     with connect(database) as connection:
         assert migrate.migrate(connection, folder) == [
-            "applied 0004_later.sql",
+            "applied 0005_later.sql",
             "applied resampled.sql, policies.sql, roles.sql",
         ]
         right = "SELECT has_table_privilege('deribit_reader', 'reference.rates', 'SELECT')"
@@ -196,9 +197,9 @@ def test_migrate_needs_a_schema_to_start_from(empty_database):
 def test_there_is_no_way_back(database, execute):
     execute("UPDATE reference.schema_version SET version = version + 5", database)
     with connect(database) as connection:
-        with pytest.raises(SchemaError, match="is version 8, expected 3 or older"):
+        with pytest.raises(SchemaError, match="is version 9, expected 4 or older"):
             migrate.migrate(connection)
-        with pytest.raises(SchemaError, match=r"is version 8: run .*db migrate"):
+        with pytest.raises(SchemaError, match=r"is version 9: run .*db migrate"):
             migrate.init(connection)
 
 

@@ -81,7 +81,7 @@ def test_comments_of_numbers_state_a_unit(database):
     with connect(database) as connection:
         found = fetch(connection, comments)
     assert [name for name, comment in found if not re.search(r"\[.+\]", comment)] == []
-    assert len(found) == 83
+    assert len(found) == 152
 
 
 def test_hypertables_have_their_key_as_only_index(database):
@@ -127,7 +127,7 @@ def test_a_missing_table_is_refused(refusal):
 
 @pytest.mark.parametrize(
     ("version", "message"),
-    [(99, "is version 99, expected 3: upgrade deribit-lake"), (0, "is version 0, expected 3: run")],
+    [(99, "is version 99, expected 4: upgrade deribit-lake"), (0, "is version 0, expected 4: run")],
 )
 def test_a_schema_at_another_version_is_refused(refusal, version, message):
     only_one = "DELETE FROM reference.schema_version WHERE version > 1"
@@ -138,7 +138,7 @@ def test_a_schema_at_another_version_is_refused(refusal, version, message):
 def test_a_database_without_a_schema_is_refused(empty_database):
     with connect(empty_database) as connection:
         execute_script(connection, "CREATE EXTENSION timescaledb")
-        with pytest.raises(SchemaError, match=r"has no schema, expected version 3: run .*db init"):
+        with pytest.raises(SchemaError, match=r"has no schema, expected version 4: run .*db init"):
             check_schema(connection)
 
 

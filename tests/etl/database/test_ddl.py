@@ -82,8 +82,8 @@ def test_a_unit_stands_behind_the_first_clause(description, metadata, expected):
 
 
 def test_the_schema_is_at_the_version_of_the_newest_migration():
-    assert "IF found <> 3 THEN" in schema_sql()
-    assert "(2, '0002_reference_series.sql'), (3, '0003_bars.sql')\n" in schema_sql()
+    assert "IF found <> 4 THEN" in schema_sql()
+    assert "(3, '0003_bars.sql'), (4, '0004_option_volatility.sql')\n" in schema_sql()
 
 
 def test_the_tables_of_the_schema_are_those_the_loader_knows():

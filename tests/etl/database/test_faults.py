@@ -161,13 +161,13 @@ def test_compression_that_is_off_is_a_fault_where_settings_can_be_read(fine):
 
 
 @pytest.mark.parametrize(
-    ("workers", "more"), [(Workers(8, 16, 1), 5), (Workers(32, 5, 1), 7), (Workers(2, 16, 1), 11)]
+    ("workers", "more"), [(Workers(8, 16, 1), 11), (Workers(32, 5, 1), 13), (Workers(2, 16, 1), 17)]
 )
 def test_jobs_due_in_the_same_minute_need_a_process_each(fine, workers, more):
     jobs = tuple(replace(one, next_start=AT.replace(second=5)) for one in fine.jobs)
     (line,) = told(replace(fine, jobs=jobs, workers=workers))
     assert f"max_worker_processes = {workers.max_worker_processes} and" in line
-    assert line.endswith(f"10 are due in the same minute: raise them by {more}")
+    assert line.endswith(f"16 are due in the same minute: raise them by {more}")
 
 
 def test_jobs_that_are_staggered_need_few_processes(fine):
