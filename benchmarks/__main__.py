@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+NO_AVX512 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}
 TABLES = {
     "backfill": {},
     "option_backfill": {},
@@ -16,6 +17,7 @@ TABLES = {
     "quality": {},
     "basis": ONE_CORE,
     "option_candles": ONE_CORE,
+    "option_iv": ONE_CORE | {"RAYON_NUM_THREADS": "1"},
     "option_queries": {},
     "instruments": {},
     "load": {},
@@ -25,7 +27,10 @@ TABLES = {
     "command": {},
     "exchange": {},
     "quant": ONE_CORE,
+    "quant_avx2": ONE_CORE | NO_AVX512,
+    "option_iv_peers": ONE_CORE | {"RAYON_NUM_THREADS": "1"},
     "quant_start": {},
+    "surface": ONE_CORE,
 }
 
 
