@@ -59,6 +59,18 @@ backfill-reference *options:
 basis *options:
     @{{ lake }} compute basis "$@"
 
+# Implied volatility of every option trade, with the forwards it leans on
+[group('lake')]
+[no-exit-message]
+iv *options:
+    @{{ lake }} compute iv "$@"
+
+# Volatility surfaces of each hour and snapshot, on grids too: just surface --currency BTC
+[group('lake')]
+[no-exit-message]
+surface *options:
+    @{{ lake }} compute surface "$@"
+
 # All that is computed, or some of it: just compute futures_basis --start 2024-01-01
 [group('lake')]
 [no-exit-message]
@@ -70,6 +82,12 @@ compute *options:
 [no-exit-message]
 instruments *options:
     @{{ lake }} instruments refresh "$@"
+
+# The chain of options as it is quoted now: just snapshot --currency BTC,ETH --tickers
+[group('lake')]
+[no-exit-message]
+snapshot *options:
+    @{{ lake }} snapshot options "$@"
 
 # Hourly funding rates
 [group('lake')]
@@ -106,6 +124,12 @@ quality *options:
 [no-exit-message]
 query sql *options:
     @{{ lake }} query "$@"
+
+# A volatility surface as one HTML file: just plot surface --currency BTC --at 2025-10-16T12:00
+[group('lake')]
+[no-exit-message]
+plot *options:
+    @{{ lake }} plot "$@"
 
 # Coverage calendar and price chart as one HTML file
 [group('lake')]
@@ -189,7 +213,7 @@ test *options:
 test-all *options:
     {{ in_env }} pytest -n auto --dist worksteal -m "not live" "$@"
 
-# Tables of speed and size: just bench [replay query contract command exchange quant]
+# Tables of speed and size: just bench [replay query contract command exchange quant quant_avx2]
 [group('work')]
 bench *tables:
     @{{ python }} -m benchmarks "$@"
