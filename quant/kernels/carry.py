@@ -52,14 +52,20 @@ def bend(tenor, before, after):
 
 
 @inlined
-def _weighted_median(values, weights, half):
-    """Return the least value up to which the weights make half of them, without a branch."""
+def _weighted_median(values, weights, up_to, half):
+    """Return the least value up to which the weights make half of them, without a branch.
+
+    `up_to` is where the sums are written; the loops run so that one instruction does all of them.
+    """
+    for i in range(MEMORY):
+        up_to[i] = 0.0
+    for j in range(MEMORY):
+        value, weight = values[j], weights[j]
+        for i in range(MEMORY):
+            up_to[i] += weight if value <= values[i] else 0.0
     middle = np.inf
     for i in range(MEMORY):
-        so_far = 0.0
-        for j in range(MEMORY):
-            so_far += weights[j] if values[j] <= values[i] else 0.0
-        middle = min(middle, values[i] if so_far >= half else np.inf)
+        middle = min(middle, values[i] if up_to[i] >= half else np.inf)
     return middle
 
 
@@ -83,16 +89,18 @@ def _own(now, e, state):
 def _found(now, e, state):
     """Return basis, error, source, newest moment and number of what an expiry has seen."""
     expiries, _, seen, told, scratch, _, _ = state
-    y, w = scratch[0], scratch[1]
+    y, w, up_to = scratch[0], scratch[1], scratch[2]
+    seen_at, value, error = seen[e], told[e, 0], told[e, 1]
     tenor = (expiries[e] - now) / _YEAR
     moves = drift(tenor) ** 2
     total, squares = 0.0, 0.0
     for i in range(MEMORY):
-        age = now - seen[e, i]
+        age = now - seen_at[i]
         is_recent = age <= _LOOK_BACK
-        weight = 1.0 / (told[e, i, 1] ** 2 + moves * (age / _HOUR))
+        weight = 1.0 / (error[i] * error[i] + moves * (age / _HOUR))
         w[i] = weight if is_recent else 0.0
-        y[i] = told[e, i, 0] * tenor if is_recent else np.inf  # a carry stays, a basis runs down
+        y[i] = value[i] * tenor if is_recent else np.inf  # a carry stays, a basis runs down
+    for i in range(MEMORY):
         total += w[i]
         squares += w[i] * w[i]
     if total == 0.0:
@@ -103,15 +111,15 @@ def _found(now, e, state):
             count += 1
             newest = max(newest, seen[e, i])
             if w[i] > best:
-                best, source = w[i], int(told[e, i, 2])
+                best, source = w[i], int(told[e, 2, i])
     half = 0.5 * total * (1.0 - 1e-12)  # sums in another order may come out a digit lower
-    middle = _weighted_median(y, w, half)
+    middle = _weighted_median(y, w, up_to, half)
     for i in range(MEMORY):
         y[i] = abs(y[i] - middle)
-    scatter = _MAD * _weighted_median(y, w, half)
+    scatter = _MAD * _weighted_median(y, w, up_to, half)
     spread = max(1.0 / total, scatter * scatter * squares / (total * total))
-    error = math.sqrt(_MEDIAN * spread + moves * ((now + _MINUTE - newest) / _HOUR))
-    return middle, error, source, newest, count
+    width = math.sqrt(_MEDIAN * spread + moves * ((now + _MINUTE - newest) / _HOUR))
+    return middle, width, source, newest, count
 
 
 @inlined
@@ -206,11 +214,11 @@ def trailing_carry(  # noqa: PLR0913, PLR0917  (numba takes keyword-only argumen
     most = _answers(moment, asks, start, end) + ((end - start) // _HOUR_US) * size
     minute, of, origin, newest, counts = np.empty((5, most), np.int64)
     level, width = np.empty((2, most))
-    seen, told = np.full((size, MEMORY), _LONG_AGO), np.zeros((size, MEMORY, 3))
+    seen, told = np.full((size, MEMORY), _LONG_AGO), np.zeros((size, 3, MEMORY))
     pushed, last = np.zeros(size, np.int64), np.full(size, _LONG_AGO)
     wanted, known = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
     state = (
-        expiries, last, seen, told, np.zeros((2, MEMORY)),
+        expiries, last, seen, told, np.zeros((3, MEMORY)),
         np.full((size, 2), _LONG_AGO), np.empty((size, 4)),
     )  # fmt: skip
     made, row, hour = 0, 0, start
@@ -239,8 +247,8 @@ def trailing_carry(  # noqa: PLR0913, PLR0917  (numba takes keyword-only argumen
             known[e] = True
             if np.isfinite(basis[i]) and np.isfinite(error[i]) and moment[i] < expiries[e]:
                 seen[e, at], last[e] = moment[i], moment[i]
-                told[e, at, 0] = basis[i] / ((expiries[e] - moment[i]) / _YEAR)
-                told[e, at, 1], told[e, at, 2] = error[i], source[i]
+                told[e, 0, at] = basis[i] / ((expiries[e] - moment[i]) / _YEAR)
+                told[e, 1, at], told[e, 2, at] = error[i], source[i]
                 pushed[e] += 1
         row = stop
     found = minute[:made], of[:made], level[:made], width[:made]
