@@ -10,12 +10,15 @@ from etl.catalog import find, maker_of
 from etl.check.surface_page import surface_page
 from etl.compute.option_iv import NAME as VOLS
 from etl.compute.vol_slices import NAME, TICKERS, VOL_SLICES, usable
+from etl.dataset import part_of
 from etl.errors import UsageError
 from etl.instruments.names import with_name_parts
 from etl.when import format_moment
+from lake.ledger import read_record
+from lake.partition import Partition
 from lake.paths import Lake
 from lake.read import scan, scan_files
-from lake.span import Span, by_period
+from lake.span import Span, by_period, period_of
 from quant.conventions import tenor
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -85,14 +88,24 @@ def points_of(lake: Lake, underlying: str, at: datetime, slices: pl.DataFrame) -
     """
     source = slices["source"][0]
     if source == "trades":
-        rows = _rows(lake, VOLS, at - HOUR, at)
-        return _traded(rows, underlying) if len(rows) else _NONE
+        told = _told_options(lake, underlying, at)
+        before = min(timedelta(minutes=told["every"]), HOUR)
+        rows = _rows(lake, VOLS, at - before, at)
+        with_blocks = bool(told["blocks"])
+        return _traded(rows, underlying, with_blocks=with_blocks) if len(rows) else _NONE
     rows = _rows(lake, TICKERS, at, at + timedelta(microseconds=1))
     mine = rows.filter(pl.col("underlying") == underlying) if len(rows) else rows
     if mine.is_empty():
         return _NONE
     quotes = _out_of_the_money(mine, slices)
     return _told(_marks(quotes) if source == "marks" else _mids(quotes))
+
+
+def _told_options(lake: Lake, underlying: str, at: datetime) -> dict[str, float]:
+    """Return what the surfaces of a month were told when they were computed."""
+    month = period_of(_ms(at), VOL_SLICES.period)
+    record = read_record(lake, Partition(NAME, part_of(VOL_SLICES, underlying), month))
+    return {**VOL_SLICES.options, **(record.options if record else {})}
 
 
 def _of_underlying(lake: Lake, underlying: str) -> pl.DataFrame:
@@ -126,10 +139,10 @@ def _rows(lake: Lake, dataset: str, start: datetime, end: datetime) -> pl.DataFr
     return scan_files(paths).filter(is_inside).collect()
 
 
-def _traded(rows: pl.DataFrame, underlying: str) -> pl.DataFrame:
+def _traded(rows: pl.DataFrame, underlying: str, *, with_blocks: bool) -> pl.DataFrame:
     """Return the trades of an underlying that may shape a surface."""
     family = pl.col("instrument").str.split_exact("-", 0).struct[0]
-    mine = with_name_parts(usable(rows).filter(family == underlying))
+    mine = with_name_parts(usable(rows.filter(family == underlying), with_blocks=with_blocks))
     k = (pl.col("strike") / pl.col("forward")).log()
     return _told(mine.with_columns(k.alias("log_moneyness")))
 

@@ -9,6 +9,7 @@ import pytest
 from etl.check.surface import POINTS, surface_at
 from etl.errors import UsageError
 from lake.arrow import arrow
+from lake.ledger import Record, write_record
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.write import publish_table
@@ -108,6 +109,26 @@ def test_a_surface_of_trades_has_those_of_the_hour_before_that_may_shape_it(lake
     expected = np.log([100_000 / 108_000, 110_000 / 108_000])
     np.testing.assert_allclose(found.points["log_moneyness"], expected)
     assert found.points["expiry"].to_list() == [surfaces.expiry(15)] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "minutes"),
+    [({"every": 15.0}, [10]), ({"every": 240.0}, [30, 59]), ({"blocks": 1.0}, [10, 10, 30, 59])],
+)
+def test_the_points_are_those_the_surface_was_told_to_take(tmp_path, options, minutes):
+    lake = Lake(tmp_path)
+    partition = Partition("vol_slices", "BTC", "2025-10")
+    traded = [trade(59), trade(30), trade(61), trade(10, is_block=True)]
+    traded += [trade(10)] if "every" in options and options["every"] < 60 else []
+    traded += [trade(10, "BTC-31OCT25-100000-P")] if "blocks" in options else []
+    publish_table(arrow(surfaces.slices(at=AT)), lake.derived(partition))
+    write_record(lake, partition, Record(rows=12, version=1, options=options))
+    vols = shaped(traded, OptionIv)
+    publish_table(arrow(vols), lake.derived(Partition("option_iv", "BTC", "2025-10")))
+
+    found = surface_at(lake, "BTC", AT_MS, "trades")
+
+    assert len(found.points) == len(minutes)
 
 
 def test_a_surface_of_mids_has_what_is_quoted_out_of_the_money_from_bid_to_ask(lake):
