@@ -52,10 +52,11 @@ class PriceGrid:
         Half a step either way; at the least price there is, all of it, as what is worth less is
         not traded for less.
         """
-        below = np.where(price > self.border * (1 + 1e-9), self.high, self.low)
-        above = np.where(price >= self.border * (1 - 1e-9), self.high, self.low)
-        step, up = (np.where(is_agreed, self.agreed, each) for each in (below, above))
-        return np.where(price < 1.5 * step, price, step / 2), up / 2
+        from quant.kernels.traded_vol import half_steps  # noqa: PLC0415  (numba: half a second)
+
+        below, above = half_steps(price, self.low, self.high, self.border)
+        down, up = (np.where(is_agreed, self.agreed / 2, each) for each in (below, above))
+        return np.where(price < 3 * down, price, down), up
 
 
 def measure(price: Floats, is_agreed: Bools, *, is_coin: bool, level: float = 1.0) -> PriceGrid:

@@ -191,55 +191,64 @@ def _frame(chain: Chain, made: Fit, alive: Ints, smiles: _Smiles) -> pl.DataFram
     margin = arbitrage.calendars(smiles.svi, np.zeros(len(smiles.svi), np.int64))
     is_broken = density.is_violated | margin.is_violated
     status = _statuses(chain, made, alive, is_broken)
-    error = iv_error(
-        np.zeros(len(alive)), made.tenor, made.theta, made.rho, made.psi,
-        covariance=made.covariance,
-    )  # fmt: skip
-    at_money = svi.total_variance(smiles.svi, np.arange(len(alive)), np.zeros(len(alive)))
-    found = {
-        "theta": made.theta, "rho": made.rho, "psi": made.psi,
-        "atm_iv": np.sqrt(at_money / made.tenor), "atm_error": error,
-        "rmse": smiles.rmse, "largest_residual": smiles.largest,
+    is_ok = status == OK
+    found = _numbers(made, smiles) | {
         "min_density": density.worst, "calendar_margin": margin.worst,
     }  # fmt: skip
-    for (i, j), name in COVARIANCE.items():
-        found[name] = made.covariance[:, i, j]
-    for column, name in enumerate(SVI):
-        found[name] = np.where(smiles.is_svi, smiles.svi[:, column], np.nan)
-    is_ok = status == OK
-    columns: dict[str, Any] = {
-        name: _spread(values, alive, size, is_ok) for name, values in found.items()
-    }
-    low, high = _reach(chain)
+    told = {name: _spread(values, alive, size, is_ok) for name, values in found.items()}
     is_checked = is_ok | (status == ARBITRAGE)
-    of_svi = _spread(smiles.is_svi.astype(float), alive, size, is_ok)
-    moments = {"timestamp": np.full(size, chain.at), "expiry": chain.expiry}
-    rows = pl.DataFrame(
-        {
-            **{
-                name: pl.Series(each).cast(pl.Datetime("us", "UTC"))
-                for name, each in moments.items()
-            },
-            **columns,
-            "tenor": chain.tenor, "forward": chain.forward,
-            "quotes": np.bincount(chain.number, minlength=size),
-            "low_moneyness": low, "high_moneyness": high,
-            "left_out": chain.left_out, "repaired": chain.repaired,
-            "violations_before": np.full(size, chain.violations),
-            "worst_before": np.full(size, chain.worst),
-            "violations_after": _spread(is_broken.astype(float), alive, size, is_checked),
-            "status": pl.Series([STATUSES[code] for code in status.tolist()]),
-            "model": pl.Series(np.nan_to_num(of_svi, nan=2).astype(np.uint8)),
-        }
-    )  # fmt: skip
+    is_svi = np.zeros(size, bool)
+    is_svi[alive] = smiles.is_svi
     said = ("left_out", "repaired", "violations_before")
-    return rows.filter(pl.col("tenor") > 0).with_columns(
-        pl.lit(chain.underlying).alias("underlying"),
-        pl.lit(chain.source).alias("source"),
-        pl.col("model").replace_strict({0: "essvi", 1: "svi"}, default=None),
-        *(pl.when(pl.col(name) >= 0).then(pl.col(name)).alias(name) for name in said),
-        pl.col("violations_after").fill_nan(None).cast(pl.Int64),
+    return (
+        pl.DataFrame(_of_chain(chain) | told)
+        .with_columns(
+            pl.Series("status", [STATUSES[code] for code in status.tolist()]),
+            pl.when(pl.Series(is_ok)).then(
+                pl.when(pl.Series(is_svi)).then(pl.lit("svi")).otherwise(pl.lit("essvi"))
+            ).alias("model"),
+            pl.Series(
+                "violations_after", _spread(is_broken.astype(float), alive, size, is_checked)
+            ).fill_nan(None).cast(pl.Int64),
+            *(pl.when(pl.col(name) >= 0).then(pl.col(name)).alias(name) for name in said),
+        )
+        .filter(pl.col("tenor") > 0)
+    )  # fmt: skip
+
+
+def _numbers(made: Fit, smiles: _Smiles) -> dict[str, Floats]:
+    """Return what was fitted, a value a living expiry."""
+    rows = np.arange(len(made.tenor))
+    at_money = np.zeros(len(rows))
+    error = iv_error(
+        at_money, made.tenor, made.theta, made.rho, made.psi, covariance=made.covariance
     )
+    variance = svi.total_variance(smiles.svi, rows, at_money)
+    own = np.where(smiles.is_svi[:, None], smiles.svi, np.nan)
+    return {
+        "theta": made.theta, "rho": made.rho, "psi": made.psi,
+        "atm_iv": np.sqrt(variance / made.tenor), "atm_error": error,
+        "rmse": smiles.rmse, "largest_residual": smiles.largest,
+        **{name: made.covariance[:, i, j] for (i, j), name in COVARIANCE.items()},
+        **dict(zip(SVI, own.T, strict=True)),
+    }  # fmt: skip
+
+
+def _of_chain(chain: Chain) -> dict[str, Any]:
+    """Return what is known of a surface before it is fitted, a value an expiry."""
+    size = len(chain.expiry)
+    low, high = _reach(chain)
+    moments = {"timestamp": np.full(size, chain.at), "expiry": chain.expiry}
+    return {
+        **{name: pl.Series(each).cast(pl.Datetime("us", "UTC")) for name, each in moments.items()},
+        "underlying": [chain.underlying] * size, "source": [chain.source] * size,
+        "tenor": chain.tenor, "forward": chain.forward,
+        "quotes": np.bincount(chain.number, minlength=size),
+        "low_moneyness": low, "high_moneyness": high,
+        "left_out": chain.left_out, "repaired": chain.repaired,
+        "violations_before": np.full(size, chain.violations),
+        "worst_before": np.full(size, chain.worst),
+    }  # fmt: skip
 
 
 def _statuses(chain: Chain, made: Fit, alive: Ints, is_broken: Bools) -> Ints:

@@ -6,11 +6,12 @@ difference is told, not explained.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from etl.compute.option_terms import Bools, Floats, Ints
 from etl.compute.vol_grid import COLUMNS as SMILES
 from etl.compute.vol_grid import KEY, svi_of
 from etl.compute.vol_slices import NAME as SLICES
@@ -21,6 +22,9 @@ from etl.instruments.record import Listing
 from lake.partition import Partition
 from lake.span import Span, period_of
 from validators.schemas.variance_swap import VarianceSwap
+
+if TYPE_CHECKING:
+    from quant.variance_swap import ConstantMaturity, VarianceSwaps
 
 NAME, VOLS = "variance_swap", "option_iv"
 INDICES = {"volatility_index": 60_000, "volatility_index_3600": 3_600_000}
@@ -93,48 +97,60 @@ def swaps_of(
     index
         The exchange's own: `timestamp` at which a bar was over, `close`, and the `rank` of it.
     """
-    from quant.kernels.black76 import price  # noqa: PLC0415  (numba takes half a second)
-    from quant.variance_swap import at_maturity, variance_swaps  # noqa: PLC0415
+    from quant.variance_swap import at_maturity  # noqa: PLC0415  (numba takes half a second)
 
-    surfaces = slices.select(KEY).unique(maintain_order=True)
     if slices.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
+    surfaces = slices.select(KEY).unique(maintain_order=True)
     svi, tenor = svi_of(slices), slices["tenor"].to_numpy()
     group = slices.select(pl.struct(KEY).rle_id().cast(pl.Int64)).to_series().to_numpy()
-    options = _listed(slices, strikes)
-    row, x = options["row"].to_numpy(), options["x"].to_numpy()
-    a, b, rho, m, sigma = svi[row].T
-    away = np.log(x) - m
-    iv = np.sqrt((a + b * (rho * away + np.hypot(away, sigma))) / tenor[row])
-    is_call = x >= 1.0
-    known = np.isfinite(iv) & (iv > 0)
-    row, x, iv, is_call = row[known], x[known], iv[known], is_call[known]
-    value = price(np.ones(len(x)), x, tenor[row], iv, is_call)
-    swaps = variance_swaps(row, x, value, is_call, tenor)
+    swaps = _replicated(svi, tenor, _listed(slices, strikes))
     found = at_maturity(group, tenor, swaps.total_variance)
     whole = at_maturity(group, tenor, swaps.total_variance + swaps.truncation)
-    status = np.array(WORDS, object)[found.status]
-    is_smile = np.isfinite(svi[:, 0])
-    is_between = at_maturity(group, tenor, np.where(is_smile, tenor, np.nan)).status == 0
-    is_thin = (status == "no_surface") & _is_any(is_smile, group, len(surfaces))
-    status[is_thin | (is_between & (status != "ok"))] = "few_strikes"
-    sides = {"near": found.shorter, "next": found.longer}
-    columns: dict[str, Any] = {"volatility": found.iv, "wings": whole.iv - found.iv}
-    for side, rows in sides.items():
-        at = np.maximum(rows, 0)
-        columns[f"{side}_volatility"] = np.where(rows >= 0, swaps.iv[at], np.nan)
-        columns[f"{side}_strikes"] = np.where(rows >= 0, swaps.strikes[at], np.nan)
     made = surfaces.with_columns(
-        **{name: pl.Series(values) for name, values in columns.items()},
-        status=pl.Series(status, dtype=pl.String),
-        **{
-            f"{side}_expiry": slices["expiry"]
-            .gather(np.maximum(rows, 0))
-            .set(pl.Series(rows < 0), None)
-            for side, rows in sides.items()
-        },
+        volatility=pl.Series(found.iv),
+        wings=pl.Series(whole.iv - found.iv),
+        status=_statuses(found, np.isfinite(svi[:, 0]), tenor, group),
+        **_side("near", found.shorter, swaps, slices["expiry"]),
+        **_side("next", found.longer, swaps, slices["expiry"]),
     ).with_columns(pl.col(pl.Float64).fill_nan(None))
     return _beside(made, index).select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items())
+
+
+def _replicated(svi: Floats, tenor: Floats, options: pl.DataFrame) -> "VarianceSwaps":
+    """Return what options of listed strikes, priced off each smile, replicate."""
+    from quant.kernels.black76 import price  # noqa: PLC0415  (numba takes half a second)
+    from quant.svi import total_variance  # noqa: PLC0415
+    from quant.variance_swap import variance_swaps  # noqa: PLC0415
+
+    row, x = options["row"].to_numpy(), options["x"].to_numpy()
+    iv = np.sqrt(total_variance(svi, row, np.log(x)) / tenor[row])
+    known = np.isfinite(iv) & (iv > 0)
+    row, x, iv = row[known], x[known], iv[known]
+    value = price(np.ones(len(x)), x, tenor[row], iv, x >= 1.0)
+    return variance_swaps(row, x, value, x >= 1.0, tenor)
+
+
+def _statuses(found: "ConstantMaturity", is_smile: Bools, tenor: Floats, group: Ints) -> pl.Series:
+    """Return why each surface has no swap: for want of strikes where smiles are on either side."""
+    from quant.variance_swap import at_maturity  # noqa: PLC0415  (numba takes half a second)
+
+    status = np.array(WORDS, object)[found.status]
+    is_between = at_maturity(group, tenor, np.where(is_smile, tenor, np.nan)).status == 0
+    has_smile = np.bincount(group, is_smile, len(status)) > 0
+    is_thin = (status == "no_surface") & has_smile
+    status[is_thin | (is_between & (status != "ok"))] = "few_strikes"
+    return pl.Series(status, dtype=pl.String)
+
+
+def _side(side: str, rows: Ints, swaps: "VarianceSwaps", expiry: pl.Series) -> dict[str, pl.Series]:
+    """Return the columns of the expiry on one side of thirty days, null where there is none."""
+    at, is_none = np.maximum(rows, 0), rows < 0
+    return {
+        f"{side}_expiry": expiry.gather(at).set(pl.Series(is_none), None),
+        f"{side}_volatility": pl.Series(np.where(is_none, np.nan, swaps.iv[at])),
+        f"{side}_strikes": pl.Series(np.where(is_none, np.nan, swaps.strikes[at])),
+    }
 
 
 def _listed(slices: pl.DataFrame, strikes: pl.DataFrame) -> pl.DataFrame:
@@ -168,11 +184,6 @@ def _beside(made: pl.DataFrame, index: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return beside.with_columns(dvol=pl.when(is_coin).then("close")).with_columns(
         difference=pl.col("volatility") - pl.col("dvol")
     )
-
-
-def _is_any(flags: Any, group: Any, groups: int) -> Any:
-    """Return whether any row of a group is flagged."""
-    return np.bincount(group, flags, groups) > 0
 
 
 def _traded(read: Read, one: Partition) -> pl.DataFrame:
