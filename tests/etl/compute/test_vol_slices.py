@@ -166,6 +166,12 @@ def test_a_sparse_hour_is_drawn_toward_the_hour_before():
     assert (made["atm_error"] > at(surfaces(HOUR), 1)["atm_error"]).all()
 
 
+def test_a_surface_of_older_trades_is_less_sure():
+    old, new = (at(surfaces([*KNOWN, *chain(after), *LATE]), 1) for after in (120, 3_580))
+
+    assert (old["atm_error"] > 1.3 * new["atm_error"]).all()
+
+
 def test_less_than_four_hours_before_expiry_there_is_no_smile():
     soon = {"17OCT25": 0.83}
     late = [row | {"after": row["after"] + 16.6 * 3600} for row in chain(600, days=soon)]
