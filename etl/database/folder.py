@@ -6,6 +6,7 @@ such a one the server's folder is a link to one below ``/var/lib/deribit-lake``.
 
 import os
 import pwd
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -119,12 +120,20 @@ def _make(place: Path) -> None:
         try:
             place.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            if place.exists() and not place.is_dir():
+            if _is_something_else(place):
                 raise
             continue
         return
     message = f"cannot make {place}: something else is there, and then it is not"
     raise LocalServerError(message)
+
+
+def _is_something_else(place: Path) -> bool:
+    """Say whether what is there is no folder, by one look: a second may see another thing."""
+    try:
+        return not stat.S_ISDIR(place.stat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _exchange(place: Path, elsewhere: Path) -> None:

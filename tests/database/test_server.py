@@ -5,7 +5,7 @@ import socket
 import stat
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -251,6 +251,28 @@ def test_a_folder_made_again_while_a_link_takes_its_place_is_no_obstacle(closed)
         for other in others:
             other.join()
     assert made.is_symlink()
+
+
+def test_a_folder_removed_between_two_looks_is_made(new_db_dir):
+    stop = threading.Event()
+
+    def remove_and_make():
+        while not stop.is_set():
+            new_db_dir.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                new_db_dir.rmdir()
+
+    other = threading.Thread(target=remove_and_make)
+    new_db_dir.parent.mkdir(parents=True, exist_ok=True)
+    other.start()
+    try:
+        for _ in range(50_000):
+            folder._make(new_db_dir)
+    finally:
+        stop.set()
+        other.join()
+    folder._make(new_db_dir)
+    assert new_db_dir.is_dir()
 
 
 @root_only

@@ -70,9 +70,10 @@ def test_history_is_paged(deribit):
 
 @pytest.fixture(scope="module")
 def option(deribit):
-    """A call on bitcoin that trades: the next month's nearest to the index."""
+    """A call on bitcoin with a bid and an ask: of the next month, the nearest to the index."""
     index = deribit.fetch_ticker(BTC)["last"]
-    calls = [one for one in deribit.markets.values() if one["option"] and one["base"] == "BTC"]
+    quoted = [name for name, one in deribit.fetch_option_chain("BTC").items() if one["bidPrice"]]
+    calls = [deribit.market(name) for name in quoted]
     calls = [one for one in calls if one["inverse"] and one["optionType"] == "call"]
     soon = deribit.milliseconds() + 10 * 86_400_000
     expiry = min(one["expiry"] for one in calls if one["expiry"] > soon)
