@@ -5,7 +5,7 @@ import polars as pl
 
 from quant.conventions import premium_quoted
 from quant.kernels import black76 as kernels
-from quant.options import check_quotes, floats, is_call, row_slices
+from quant.options import check_quotes, floats, is_call
 
 GREEKS = ("delta", "gamma", "vega", "theta", "rho")
 _NUMBERS = ("forward", "strike", "tenor", "iv")
@@ -37,22 +37,19 @@ def with_price_and_greeks(quotes: pl.DataFrame, *, threads: int = 1) -> pl.DataF
     """
     check_quotes(quotes, _NUMBERS, ("option_type", "instrument_type"))
     out = np.empty((1 + len(GREEKS), quotes.height))
-    for rows in row_slices(quotes.height):
-        part = quotes[rows]
-        forward, strike, tenor, iv = (floats(part[name]) for name in _NUMBERS)
-        call = is_call(part["option_type"])
-        results = kernels.price_and_greeks(forward, strike, tenor, iv, call, threads=threads)
-        for row, result in zip(out, results, strict=True):
-            row[rows] = result
+    forward, strike, tenor, iv = (floats(quotes[name]) for name in _NUMBERS)
+    call = is_call(quotes["option_type"])
+    kernels.price_and_greeks(forward, strike, tenor, iv, call, threads=threads, out=out)
     names = ("model_price", *GREEKS)
-    computed = [pl.Series(name, row) for name, row in zip(names, out, strict=True)]
-    known = pl.col("option_type").is_not_null()
+    computed = [
+        pl.Series(name, row, nan_to_null=True) for name, row in zip(names, out, strict=True)
+    ]
+    priced = quotes.with_columns(computed)
+    if quotes["option_type"].null_count():
+        known = pl.col("option_type").is_not_null()
+        priced = priced.with_columns(pl.when(known).then(pl.col(names)))
     quoted = premium_quoted(pl.col("model_price"), pl.col("forward"), pl.col("instrument_type"))
-    return (
-        quotes.with_columns(computed)
-        .with_columns(pl.when(known).then(pl.col("model_price", *GREEKS).fill_nan(None)))
-        .with_columns(model_price=quoted)
-    )
+    return priced.with_columns(model_price=quoted)
 
 
 def with_vanna_and_volga(quotes: pl.DataFrame, *, threads: int = 1) -> pl.DataFrame:

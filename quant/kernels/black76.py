@@ -157,7 +157,7 @@ def vanna_and_volga(
     rows = check_rows({"forward": forward, "strike": strike, "tenor": tenor, "iv": iv})
     n = rows[0].shape[0]
     out = np.empty((2, n))
-    over_threads(_vanna_and_volga, (*rows, out), n, threads)
+    over_threads(second_order, (*rows, out), n, threads)
     vanna, volga = out
     return vanna, volga
 
@@ -168,14 +168,14 @@ def _price_and_greeks(forward, strike, tenor, iv, is_call, out):
     for start in range(0, forward.shape[0], _BLOCK):
         rows = slice(start, min(start + _BLOCK, forward.shape[0]))
         columns = forward[rows], strike[rows], tenor[rows], iv[rows], is_call[rows]
-        _fill_block(columns, scratch)
+        fill_block(columns, scratch)
         for column in range(_OUTPUTS):
             first = column * _BLOCK
             out[column, rows] = scratch[first : first + columns[0].shape[0]]
 
 
 @kernel
-def _fill_block(columns, scratch):
+def fill_block(columns, scratch):
     """Write price, delta, gamma, vega, theta and rho, each `_BLOCK` after the one before.
 
     With distances the compiler knows, the loop vectorises; with six arrays that might overlap
@@ -216,7 +216,8 @@ def _price(forward, strike, tenor, iv, is_call, out):
 
 
 @kernel
-def _vanna_and_volga(forward, strike, tenor, iv, out):
+def second_order(forward, strike, tenor, iv, out):
+    """Write vanna and volga."""
     wide_vectors()
     vanna, volga = out
     for i in range(forward.shape[0]):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant.black76 import GREEKS, with_price_and_greeks, with_vanna_and_volga
+from quant.greeks import with_all_greeks
 from quant.implied_vol import STATUS, with_implied_vol
 from quant.kernels import black76, implied_vol
 from tests.quant.markets import SETS
@@ -130,6 +131,39 @@ def test_integers_and_categories_are_welcome():
 
     expected = with_implied_vol(quotes(), price="mark_price")["iv"]
     assert with_implied_vol(frame, price="mark_price")["iv"].to_list() == expected.to_list()
+
+
+def with_rates(frame):
+    return frame.with_columns(rate=0.04, index_price=pl.col("forward") * 0.99)
+
+
+def test_all_greeks_are_those_of_the_exchange_and_more():
+    frame = with_all_greeks(with_rates(quotes()))
+    plain = with_vanna_and_volga(with_price_and_greeks(quotes()))
+
+    assert frame.select(plain.columns).equals(plain)
+    assert frame["net_delta"][0] == pytest.approx(frame["delta"][0] - frame["model_price"][0])
+    assert frame["net_delta"].to_list()[2] is None  # it pays dollars
+    assert frame["price_disc"][2] == pytest.approx(frame["model_price"][2] * np.exp(-0.004))
+
+
+@pytest.mark.parametrize(
+    ("column", "missing"),
+    [("iv", {"delta", "vega_coin", "rho_disc"}), ("rate", {"coin_rate", "theta_disc"}),
+     ("instrument_type", {"delta", "price_disc"})],
+)  # fmt: skip
+def test_of_all_greeks_only_those_of_an_unknown_are_null(column, missing):
+    first = pl.int_range(pl.len()) == 0
+    frame = with_rates(quotes()).with_columns(
+        pl.when(first).then(None).otherwise(pl.col(column)).alias(column)
+    )
+
+    made = with_all_greeks(frame).drop("rate", "iv", "instrument_type")
+
+    null = {name for name, value in made.row(0, named=True).items() if value is None}
+    assert missing <= null
+    assert ("delta" in null) == (column != "rate")
+    assert None not in made.row(1)
 
 
 def test_an_empty_frame_gains_its_columns():
