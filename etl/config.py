@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     history_host: HttpUrl | None = Field(
         None, description="where expired instruments are listed; follows `host` when not given"
     )
+    treasury_url: HttpUrl = Field(
+        HttpUrl("https://home.treasury.gov"), description="where the Treasury's yields are"
+    )
+    fred_url: HttpUrl = Field(
+        HttpUrl("https://fred.stlouisfed.org"), description="where FRED has them, too"
+    )
     log_dir: Path = Field(Path("logs"), description="folder of app.log")
     dsn: str | None = Field(None, description="the database", repr=False)
     db_dir: Path = Field(Path("db"), description="folder of the server of `db up`")

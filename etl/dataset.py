@@ -171,7 +171,9 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One dataset that is folded from whole lists, each true of its moment; none is ever owed.
+    """One dataset that is folded from whole lists, each true of its moment.
+
+    None is ever owed, unless what it holds is of days that somebody wanted: then its lines say so.
 
     Attributes
     ----------
@@ -183,6 +185,8 @@ class Snapshot:
         The raw files a line must name to be believed; None where newer ones say nothing of it.
     maker
         The command that makes it, without the program's name.
+    step_ms
+        The distance of its rows, for counting those that are missing; 0 where none is owed.
     """
 
     top: ClassVar[Top] = "clean"
@@ -196,6 +200,7 @@ class Snapshot:
     aliases: tuple[str, ...] = ()
     period: PeriodKind = "all"
     subject_part: Callable[[str], str] | None = None
+    step_ms: int = 0
 
 
 class Task(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@
     + MaintenanceError    the exchange is down and says so: HTTP 5xx or 405, code 11051
     + NoExchangeError     nothing that speaks JSON-RPC answers: no connection, a web page
       - UnknownHostError  nothing has that name
+    + RatePageError       a page of rates is none, or not the one that was asked for
   x LocalServerError      the server of `db up` cannot be had, started or stopped
   x DatabaseError         the database refused, or is not what is needed
     + UnreachableError    no server answers, or the connection was lost
@@ -82,6 +83,10 @@ class NoExchangeError(UnavailableError):
 
 class UnknownHostError(NoExchangeError):
     """No host has that name, or no names can be looked up."""
+
+
+class RatePageError(UnavailableError):
+    """A page of interest rates is none, not whole, or not the one that was asked for."""
 
 
 class LoadError(EtlError):

@@ -9,7 +9,7 @@ import msgspec
 
 from etl.catalog import DATASETS
 from etl.check.books import Books, Subject
-from etl.dataset import Computed, Fetched
+from etl.dataset import Computed, Fetched, Snapshot
 from etl.instruments.names import parse_name
 from etl.when import format_moment
 from lake.ledger import SETTLED, Record
@@ -172,7 +172,7 @@ def _gaps(name: str, kept: Sequence[Record]) -> dict[str, int]:
     if isinstance(dataset, Fetched):
         return dataset.proof.count(kept)
     counts: Counter[str] = Counter()
-    if isinstance(dataset, Computed):
+    if isinstance(dataset, Computed | Snapshot):
         for record in kept:
             counts.update(record.gap_rows(dataset.step_ms))
     return {reason: rows for reason, rows in sorted(counts.items()) if rows}

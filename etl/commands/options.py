@@ -4,7 +4,7 @@ Everything that takes time to import is imported by the command that needs it.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,19 +108,28 @@ def reporting(settings: "Settings") -> Iterator["Progress"]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def print_status(found: "Sequence[Status]", *, as_json: bool, by_currency: bool = False) -> None:
-    """Print the statuses and leave with the worst verdict as exit code."""
+def print_status(
+    found: "Sequence[Status]",
+    *,
+    as_json: bool,
+    by_currency: bool = False,
+    besides: "Mapping[str, object] | None" = None,
+) -> None:
+    """Print the statuses, as JSON with what there is `besides`; leave with the worst verdict."""
+    from etl.catalog import mender_of
     from etl.check import status
 
     verdict = status.overall(found)
     if as_json:
         currencies = {"currencies": status.by_currency(found)} if by_currency else {}
-        print_json({"verdict": verdict, **currencies, "instruments": found})
+        print_json({"verdict": verdict, **currencies, "instruments": found, **(besides or {})})
     else:
         typer.echo(status.currency_table(found) if by_currency else status.table(found))
         typer.echo(f"verdict: {verdict}")
         if verdict == "INCOMPLETE":
-            typer.echo("`deribit-lake heal` asks again for what is missing")
+            short = (one.dataset for one in found if one.verdict == verdict)
+            for command in dict.fromkeys(map(mender_of, short)):
+                typer.echo(f"{command} asks again for what is missing")
     raise typer.Exit({"COMPLETE": 0, "INCOMPLETE": INCOMPLETE, "UNKNOWN": UNKNOWN}[verdict])
 
 

@@ -16,6 +16,7 @@ from tests.exchange.option_market.surface import FORMS as SURFACES
 from tests.exchange.option_market.vices import NAMES as VICES
 from tests.exchange.outage import FORMS, Outage
 from tests.exchange.path import EPOCH_MS, HOUR_MS, HOURS
+from tests.exchange.rate_faults import RateFaults, switched
 from tests.exchange.server import Exchange
 
 _READINGS = "fridays until 2020-02-03 and daily since, or daily since 2019-07-26"
@@ -47,6 +48,7 @@ def _exchange(options: argparse.Namespace) -> Exchange:
         limits=Limits(time.monotonic, enforced=not options.no_limits),
         faults=Faults(options.faults, options.fault_seed, every=options.every),
         outage=_outage(options),
+        rate_faults=RateFaults(options.rate_faults),
     )
 
 
@@ -90,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         "--warm", type=_currencies, default=(), help="make options of these ready, e.g. BTC,ETH"
     )
     parser.add_argument("--lose", type=_lose, default=0, help="one option trade in N never comes")
+    parser.add_argument(
+        "--rate-faults", type=_switches, default=frozenset(), help="SOURCE:FAULT by commas"
+    )
     parser.add_argument("--fault-seed", type=int, default=0, help="which requests meet them")
     parser.add_argument(
         "--every", action="store_true", help="every answer meets one, until its fifth asking"
@@ -149,6 +154,13 @@ def _moment(text: str) -> int:
         message = f"{text} is before the first instrument or after the market's last year"
         raise argparse.ArgumentTypeError(message)
     return moment
+
+
+def _switches(text: str) -> frozenset[str]:
+    try:
+        return switched(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _faults(text: str) -> frozenset[str]:

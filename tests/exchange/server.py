@@ -23,6 +23,8 @@ from tests.exchange.methods import METHODS, ON_HISTORY, chart_of
 from tests.exchange.outage import DRIP, Outage
 from tests.exchange.params import Params
 from tests.exchange.path import HOUR_MS
+from tests.exchange.rate_faults import RateFaults
+from tests.exchange.rate_pages import RatePages
 from tests.exchange.responses import TOO_MANY, CutResponse, DripResponse, away
 from tests.exchange.revisions import provisional
 from tests.exchange.rpc import Call, envelope, read_call
@@ -49,13 +51,15 @@ class Exchange:
     limits: Limits
     faults: Faults
     outage: Outage | None = None
+    rate_faults: RateFaults = field(default_factory=RateFaults)
     connections: Connections = field(default_factory=Connections)
     by_method: Counter[str] = field(default_factory=Counter)
     by_outcome: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        """Draw what befalls the lists from the faults."""
+        """Draw what befalls the lists from the faults, and open the pages of rates."""
         self.delistings = Delistings(self.faults.names)
+        self.rates = RatePages(self.now_us, self.rate_faults)
 
     def now_us(self) -> int:
         """Return the exchange's clock [Unix us]."""
@@ -70,6 +74,7 @@ class Exchange:
             "credits_spent": self.limits.credits_spent,
             "max_connections": self.connections.most,
             "faults": dict(self.faults.met),
+            "rates": dict(self.rates.asked),
             "outage": {"met": self.outage.met, "moments": self.outage.moments}
             if self.outage
             else None,
@@ -190,6 +195,7 @@ def application(exchange: Exchange) -> Starlette:
             Route("/api/v2", exchange.serve, methods=["POST"]),
             Route("/api/v2/{method:path}", exchange.serve, methods=["GET", "POST"]),
             Route("/history/api/v2/{method:path}", exchange.serve, methods=["GET", "POST"]),
+            *exchange.rates.routes(),
             Route("/_exchange/stats", stats),
         ]
     )
