@@ -11,6 +11,7 @@ from etl.compute.futures_basis import FUTURES_BASIS
 from etl.compute.futures_curve import FUTURES_CURVE
 from etl.compute.index_prices import INDEX_PRICES
 from etl.compute.option_iv import OPTION_IV
+from etl.compute.options_greeks import OPTIONS_GREEKS
 from etl.compute.options_ohlcv import OPTIONS_OHLCV
 from etl.compute.variance_swap import VARIANCE_SWAP
 from etl.compute.vol_grid import CONSTANT_MATURITY_VOL, VOL_GRID
@@ -23,6 +24,7 @@ from etl.sources.funding_rates import FUNDING_RATES
 from etl.sources.instruments import INSTRUMENTS
 from etl.sources.option_tickers import OPTION_TICKERS
 from etl.sources.option_trades import OPTION_TRADES
+from etl.sources.treasury_bills import TREASURY_BILLS
 from etl.sources.volatility_index import VOLATILITY_INDEX
 
 _ALL: list[Dataset] = [
@@ -37,10 +39,12 @@ _ALL: list[Dataset] = [
     OPTIONS_CHART,
     OPTION_TICKERS,
     INSTRUMENTS,
+    TREASURY_BILLS,
     FUTURES_BASIS,
     FUTURES_CURVE,
     FORWARD_CURVE,
     OPTION_IV,
+    OPTIONS_GREEKS,
     VOL_SLICES,
     VOL_GRID,
     CONSTANT_MATURITY_VOL,
@@ -99,6 +103,12 @@ def maker_of(dataset: Dataset) -> str:
     return f"`deribit-lake backfill {dataset.name}`"
 
 
+def mender_of(name: str) -> str:
+    """Return the command that asks again for what is missing of a dataset."""
+    dataset = DATASETS.get(name)
+    return maker_of(dataset) if isinstance(dataset, Snapshot) else "`deribit-lake heal`"
+
+
 def find_fetched(name: str) -> Fetched:
     """Return a dataset that pages are fetched for.
 
@@ -112,7 +122,7 @@ def find_fetched(name: str) -> Fetched:
         message = f"{found.name} is computed, not fetched: run {maker_of(found)}"
         raise UsageError(message)
     if isinstance(found, Snapshot):
-        message = f"{found.name} is taken whole, at one moment: run {maker_of(found)}"
+        message = f"{found.name} comes in whole lists, not page by page: run {maker_of(found)}"
         raise UsageError(message)
     return found
 

@@ -28,12 +28,12 @@ BEGIN
             ('reference.futures_curve', 'underlying', 'timestamp, maturity_days'),
             ('reference.forward_curve', 'underlying', 'timestamp, expiry'),
             ('reference.option_iv', '', 'instrument, timestamp, trade_seq'),
+            ('public.options_greeks', 'underlying', 'instrument, timestamp'),
             ('reference.vol_slices', 'underlying', 'timestamp, source, expiry'),
             ('reference.vol_grid', 'underlying', 'timestamp, source, days, point'),
             ('reference.constant_maturity_vol', 'underlying', 'timestamp, source, days'),
             ('reference.variance_swap', 'underlying', 'timestamp, source'),
-            ('reference.perpetuals_1h', 'instrument', 'timestamp'),
-            ('public.options_greeks', 'underlying', 'instrument, timestamp')
+            ('reference.perpetuals_1h', 'instrument', 'timestamp')
         ) AS settings (path, segmentby, orderby)
     LOOP
         IF NOT EXISTS (

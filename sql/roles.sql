@@ -36,12 +36,12 @@ GRANT INSERT, UPDATE, DELETE, TRUNCATE ON
     reference.futures_curve,
     reference.forward_curve,
     reference.option_iv,
+    public.options_greeks,
     reference.vol_slices,
     reference.vol_grid,
     reference.constant_maturity_vol,
     reference.variance_swap,
     reference.perpetuals_1h,
     reference.perpetuals_1d,
-    public.options_greeks,
     reference.load_ledger
 TO deribit_loader;

@@ -102,9 +102,9 @@ def vols_of(trades: pa.Table, curve: pl.DataFrame, *, oldest_s: float = 21_600.0
     for bound in (low, high):
         bound[(status > BELOW_INTRINSIC) | np.isinf(bound)] = np.nan
     numbers = {
-        "forward": told.forward, "forward_error": told.error, "forward_age": told.age,
-        "iv": iv, "iv_low": low, "iv_high": high, "exchange_iv": exchange,
-        "iv_difference": iv - exchange,
+        "index_price": index, "forward": told.forward, "forward_error": told.error,
+        "forward_age": told.age, "iv": iv, "iv_low": low, "iv_high": high,
+        "exchange_iv": exchange, "iv_difference": iv - exchange,
     }  # fmt: skip
     columns: dict[str, Any] = {
         "timestamp": trades["timestamp"],
@@ -216,7 +216,7 @@ OPTION_IV = Computed(
     aliases=("iv",),
     model=OptionIv,
     inputs=(TRADES, FORWARDS),
-    version=1,
+    version=2,
     tasks=tasks,
     step=step,
     period="month",

@@ -15,11 +15,7 @@ from pandera.polars import DataFrameModel
 from etl.catalog import DATASETS
 from etl.database.books import LoadLedger, SchemaVersion
 from validators.schemas.candles import PerpetualsDays, PerpetualsHours
-from validators.schemas.options_greeks import OptionsGreeks
 from validators.table import TableFacts, facts_of
-
-WAITING: tuple[type[DataFrameModel], ...] = (OptionsGreeks,)
-"""What has a table, and no dataset that fills it yet."""
 
 BARS: tuple[type[DataFrameModel], ...] = (PerpetualsHours, PerpetualsDays)
 """What the loader resamples from the rows of a dataset, and keeps with them."""
@@ -88,9 +84,9 @@ def with_books(models: Models = None) -> list[type[DataFrameModel]]:
 
 
 def listed() -> list[type[DataFrameModel]]:
-    """Return the models of the datasets that have a table, of bars, and of what waits for one."""
+    """Return the models of the datasets that have a table, and of bars."""
     datasets = (dataset.model for dataset in DATASETS.values())
-    return [*(model for model in datasets if facts_of(model)), *BARS, *WAITING]
+    return [*(model for model in datasets if facts_of(model)), *BARS]
 
 
 def bars_of(model: type[DataFrameModel]) -> list[type[DataFrameModel]]:

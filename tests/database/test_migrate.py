@@ -155,6 +155,29 @@ def test_a_database_of_version_1_keeps_its_rows_and_gets_the_new_tables(
     assert catalog(empty_database) == catalog(database)
 
 
+def test_rows_that_are_not_ours_are_kept_and_what_is_advised_goes_on(empty_database, tmp_path):
+    """Before version 4 nothing filled options_greeks: what is in it somebody else wrote."""
+    for path in migrate.MIGRATIONS.glob("000[123]_*.sql"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with connect(empty_database) as connection:
+        execute_script(connection, "CREATE EXTENSION IF NOT EXISTS timescaledb")
+        for number, path in enumerate(sorted(tmp_path.glob("*.sql")), start=1):
+            execute_script(connection, path.read_text())
+            version = "INSERT INTO reference.schema_version VALUES"
+            execute_script(connection, f"{version} ({number}, '{path.name}')")
+        columns, values = "(timestamp, instrument, underlying, status)", "(now(), 'X', 'X', 'ok')"
+        execute_script(connection, f"INSERT INTO public.options_greeks {columns} VALUES {values}")
+        connection.commit()
+        advice = "has rows that deribit-lake did not write: rename it"
+        with pytest.raises(DatabaseError, match=advice), database_errors():
+            migrate.migrate(connection)
+        connection.rollback()
+        execute_script(connection, "ALTER TABLE public.options_greeks RENAME TO their_greeks")
+        assert migrate.migrate(connection)[0] == "applied 0004_option_volatility.sql"
+        check_schema(connection)
+        assert fetch(connection, "SELECT instrument FROM public.their_greeks") == [("X",)]
+
+
 def test_a_new_table_is_readable_by_the_readers_after_a_migration(database, later):
     folder = later("CREATE TABLE reference.rates (x double precision)")
     with connect(database) as connection:

@@ -13,6 +13,7 @@ from etl.catalog import (
     find_computed,
     find_fetched,
     in_resolution,
+    mender_of,
     register,
 )
 from etl.dataset import Computed, columns_of
@@ -54,6 +55,8 @@ def test_what_is_made_from_nothing_in_the_list_is_refused():
         ("index", "index_prices"),
         ("basis", "futures_basis"),
         ("futures", "futures_ohlcv"),
+        ("rates", "treasury_bills"),
+        ("bills", "treasury_bills"),
     ],
 )
 def test_a_short_word_finds_its_dataset(word, name):
@@ -75,6 +78,11 @@ def test_a_word_of_two_kinds_means_the_one_the_command_treats():
     assert find("dvol").name == "volatility_index"
     assert find_fetched("dvol").name == "volatility_index"
     assert find_computed("dvol").name == "variance_swap"
+
+
+def test_what_asks_again_for_what_is_missing_is_said_by_the_dataset():
+    assert mender_of("treasury_bills") == "`deribit-lake backfill rates`"
+    assert mender_of("perpetuals_ohlcv") == "`deribit-lake heal`"
 
 
 def test_what_a_command_cannot_treat_says_why_and_what_to_run():

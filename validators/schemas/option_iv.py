@@ -38,6 +38,7 @@ class OptionIv(pa.DataFrameModel):
         ge=1, description="Number of the trade within its instrument", metadata={"unit": "count"}
     )
     price: float = pa.Field(description="Premium as traded", metadata=PREMIUM)
+    index_price: float = pa.Field(description="Index at the trade", metadata=QUOTE, nullable=True)
     forward: float = pa.Field(
         description="Forward of the expiry at the trade", metadata=QUOTE, nullable=True
     )
@@ -86,7 +87,7 @@ class OptionIv(pa.DataFrameModel):
             layout={
                 "row_group": 16_384,
                 "level": -5,
-                "encodings": dict.fromkeys(_FEW, "DICTIONARY"),
+                "encodings": dict.fromkeys(_FEW, "DICTIONARY") | {"index_price": "PLAIN"},
                 "statistics": ("timestamp", "instrument", "trade_seq"),
             },
             table=TableFacts(
@@ -103,8 +104,8 @@ class OptionIv(pa.DataFrameModel):
         )
 
     @pa.check(
-        "price", "forward", "forward_error", "forward_age", "iv", "iv_low", "iv_high",
-        "exchange_iv", "iv_difference", error="finite",
+        "price", "index_price", "forward", "forward_error", "forward_age", "iv", "iv_low",
+        "iv_high", "exchange_iv", "iv_difference", error="finite",
     )  # fmt: skip
     @classmethod
     def is_finite(cls, data: PolarsData) -> pl.LazyFrame:

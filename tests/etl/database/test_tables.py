@@ -42,13 +42,13 @@ def test_the_tables_are_in_the_order_of_the_schema():
         "futures_curve",
         "forward_curve",
         "option_iv",
+        "options_greeks",
         "vol_slices",
         "vol_grid",
         "constant_maturity_vol",
         "variance_swap",
         "perpetuals_1h",
         "perpetuals_1d",
-        "options_greeks",
         "load_ledger",
     ]
 
