@@ -10,9 +10,11 @@ import typer
 from etl.commands import (
     backfill,
     backfill_options,
+    backfill_rates,
     chain,
     compute,
     database,
+    greeks,
     heal,
     instruments,
     lake,
@@ -63,11 +65,13 @@ def _root(
 
 
 backfill.backfill_app.add_typer(backfill_options.app)
+backfill.backfill_app.add_typer(backfill_rates.app)
 app.add_typer(backfill.app)
 app.add_typer(heal.app)
 app.add_typer(lake.app)
 app.add_typer(compute.app)
 app.add_typer(chain.app)
+app.add_typer(greeks.app)
 app.add_typer(load.app)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(plot.app, name="plot")

@@ -172,13 +172,14 @@ class Books:
     def _reasons_of_computed(
         self, dataset: Computed, one: Partition, record: Record
     ) -> Iterator[str]:
-        run = f"run {_compute(one)}"
+        command = _compute(one, record.options)
+        run = f"run {command}"
         if record.inputs is None:
             yield f"an older version made {one.period} and did not say from what: {run}"
         elif record.version == 0:
             yield f"{one.period} is not computed yet: {run}"
         elif one not in self.tasks:
-            yield f"what {one.period} was made from is gone: run backfill, then {_compute(one)}"
+            yield f"what {one.period} was made from is gone: run backfill, then {command}"
         elif not is_fresh(dataset, self.tasks[one], self.held):
             yield f"{self._newer(dataset, self.tasks[one], record)}: {run}"
         for each in record.inputs or ():
@@ -224,5 +225,17 @@ def _maker(one: Partition) -> str:
     return maker_of(DATASETS[one.dataset])
 
 
-def _compute(one: Partition) -> str:
-    return f"`deribit-lake compute {one.dataset}`"
+def _compute(one: Partition, told: Mapping[str, float] | None = None) -> str:
+    """Return the command that makes a partition, told what its line was told."""
+    dataset = DATASETS.get(one.dataset)
+    usual = options_of(dataset, None) if isinstance(dataset, Computed) else {}
+    flags = [_flag(name, value) for name, value in (told or {}).items() if value != usual.get(name)]
+    if flags:  # they hold for this part, and need not for others
+        flags.append(f"--currency {one.part}")
+    return f"`{' '.join(['deribit-lake compute', one.dataset, *flags])}`"
+
+
+def _flag(name: str, value: float) -> str:
+    if name == "blocks":
+        return "--blocks" if value else "--no-blocks"
+    return f"--{name.replace('_', '-')} {value:g}"

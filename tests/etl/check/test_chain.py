@@ -15,6 +15,7 @@ from lake.paths import open_lake
 from lake.views import open_views, select
 from lake.write import publish_table
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.option_trades import made_up_trades
 from validators.contract import layout_of
 from validators.schemas.option_trades import OptionTrades
@@ -126,7 +127,7 @@ def test_calls_stand_to_the_left_of_the_strike():
 
 
 def test_the_command_prints_a_chain_or_one_line_and_fails(lake):
-    product = Product(lake.root, "http://127.0.0.1:9")
+    product = InProcess(Product(lake.root, "http://127.0.0.1:9"))
     words = ("chain", "--currency", "BTC", "--at", "2024-07-01T06:00")
     shown = json.loads(product.run(*words, "--json").stdout)
     failed = product.run(*words, "--expiry", "2024-07-10")

@@ -12,7 +12,7 @@ from tests.exchange.noise import Floats
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-YEAR_MS = 365 * 86_400_000.0
+YEAR_MS, MINUTE_MS = 365 * 86_400_000.0, 60_000.0
 _ROOT_2PI = 2.5066282746310002
 _NUMERATOR = (
     3.52624965998911e-02, 0.700383064443688, 6.37396220353165, 33.912866078383,
@@ -70,23 +70,39 @@ def price(forward: Floats, strike: Floats, stdev: Floats, sign: Floats) -> Float
     return np.where(out == sign, 0.0, sign * (forward - strike)) + np.maximum(otm, 0.0)
 
 
+def whole_minutes(years: Floats) -> Floats:
+    """Return times to expiry [yr] as the exchange counts them for marks and Greeks.
+
+    They are whole minutes, the nearest, so all quotes recorded in 2021 and 2026 say. That there is
+    one left until the end is assumed.
+    """
+    return np.maximum(np.rint(years * YEAR_MS / MINUTE_MS), 1.0) * MINUTE_MS / YEAR_MS
+
+
 def greeks(
-    forward: Floats, strike: Floats, years: Floats, volatility: Floats, sign: Floats
+    forward: Floats,
+    strike: Floats,
+    years: Floats,
+    volatility: Floats,
+    sign: Floats,
+    worth: Floats | None = None,
 ) -> dict[str, Floats]:
     """Return delta, gamma, vega, theta and rho as Deribit's tickers have them, unrounded.
 
     Vega is for one point of volatility, rho for one per cent, theta for a day and capped twice:
-    by what is left of the last day, and by the price.
+    by what is left of the last day, and by the price, which is what the mark is `worth` where that
+    is given [quote currency].
     """
     stdev = volatility * np.sqrt(years)
     d1 = np.log(forward / strike) / stdev + 0.5 * stdev
     bell = forward * density(d1)
     decay = bell * volatility / (2 * np.sqrt(years)) / 365 * np.minimum(1.0, 365 * years)
+    most = price(forward, strike, stdev, sign) if worth is None else worth
     return {
         "delta": sign * normal_cdf(sign * d1),
         "gamma": bell / (forward * forward * stdev),
         "vega": bell * np.sqrt(years) / 100,
-        "theta": -np.minimum(decay, price(forward, strike, stdev, sign)),
+        "theta": -np.minimum(decay, most),
         "rho": sign * strike * years * normal_cdf(sign * (d1 - stdev)) / 100,
     }
 

@@ -53,9 +53,10 @@ class Snapshot:
         return np.nan_to_num(np.round(100 * self.quotes.implied(price), 2))
 
     def greeks(self) -> dict[str, Floats]:
-        """Return the Greeks as rounded by tickers, at the published forward."""
+        """Return the Greeks as rounded by tickers, at the published forward and whole minutes."""
         q = self.quotes
-        found = black76.greeks(q.published, q.strike, q.years, self.volatility, q.sign)
+        years, worth = black76.whole_minutes(q.years), self.mark * q.unit
+        found = black76.greeks(q.published, q.strike, years, self.volatility, q.sign, worth)
         return {name: np.round(values, _GREEKS_PLACES) + 0.0 for name, values in found.items()}
 
 

@@ -147,6 +147,21 @@ def test_theta_never_takes_more_than_the_price():
     assert found["theta"][0] == pytest.approx(-uncapped[0] / np.sqrt(0.5 / 365) / 365 * 0.5)
 
 
+def test_time_is_in_whole_minutes_the_nearest_and_never_none():
+    minutes = np.array([0.2, 0.6, 1.4, 1.6, 525_600.3])
+
+    counted = black76.whole_minutes(minutes / 525_600) * 525_600
+
+    np.testing.assert_allclose(counted, [1, 1, 1, 2, 525_600])
+
+
+def test_theta_is_capped_by_the_mark_where_it_is_told():
+    one = np.ones(1)
+    found = black76.greeks(100 * one, 100 * one, 0.5 / 365 * one, 0.8 * one, one, 1e-3 * one)
+
+    assert found["theta"].tolist() == [-1e-3]
+
+
 def test_statistics_are_those_of_the_trades_of_a_day(quiet, summaries):
     quote = summaries[0]["quote_currency"]
     trades = quiet.option_trades(quote, NOW_MS - DAY_MS, NOW_MS)
