@@ -20,6 +20,7 @@ from etl.database.report import LoadReport
 from etl.dataset import Computed, Dataset, Fetched
 from etl.errors import UsageError
 from etl.instruments.lists import staged_listing
+from etl.instruments.record import Listing
 from etl.progress import Progress
 from lake.paths import Lake, open_lake
 
@@ -110,23 +111,41 @@ def compute_all(
     before, after = _made_from(names), {one.name for one in _following(names)}
     for dataset in computed():
         if dataset.name in names | after:
-            options = {name: ask.options[name] for name in dataset.options if name in ask.options}
-            by_name = ask.by_name and dataset.name in names
-            source = maker_of(find(dataset.inputs[0]))
-            one = replace(ask, options=options, by_name=by_name, source=source)
+            asked = replace(ask, by_name=ask.by_name and dataset.name in names)
         elif dataset.name in before:
-            one = Ask(workers=ask.workers, wait=ask.wait)
+            asked = Ask(workers=ask.workers, wait=ask.wait)
         else:
             continue
-        done = compute(lake, dataset, listing, progress, one)
-        total.rows += done.rows
-        total.computed += done.computed
-        total.unchanged += done.unchanged
-        total.notes += done.notes
+        for one in _asks(lake, dataset, listing, asked):
+            done = compute(lake, dataset, listing, progress, one)
+            total.rows += done.rows
+            total.computed += done.computed
+            total.unchanged += done.unchanged
+            total.notes += done.notes
     if ask.parts and not total.computed + total.unchanged:
         message = f"nothing that is computed is of {', '.join(ask.parts)}"
         raise UsageError(message)
     return total
+
+
+def _asks(lake: Lake, dataset: Computed, listing: Listing, ask: Ask) -> Iterator[Ask]:
+    """Yield what is asked of a dataset: by its name as it is said, else as each part was told."""
+    said = {name: ask.options[name] for name in dataset.options if name in ask.options}
+    if ask.by_name or said:
+        yield replace(ask, options=said, source=_source_of(dataset))
+        return
+    for options, parts in as_told(lake, dataset, listing):
+        mine = [part for part in parts if part in ask.parts or not ask.parts]
+        if mine:
+            yield replace(ask, options=options, parts=mine)
+
+
+def _source_of(dataset: Computed) -> str:
+    """Return the command that brings what a dataset is made from, however far back."""
+    first: Dataset = dataset
+    while isinstance(first, Computed):
+        first = find(first.inputs[0])
+    return maker_of(first)
 
 
 def replay(

@@ -1,5 +1,6 @@
 """The command that makes datasets from others: compute."""
 
+from math import isfinite
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ def compute(
     datasets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="What to compute, by name: basis, forwards, iv, surface, dvol …; default: all."
+            help="What to compute, by name: basis, forwards, iv, greeks, surface …; default: all."
         ),
     ] = None,
     currency: Annotated[
@@ -41,7 +42,7 @@ def compute(
         bool | None,
         typer.Option(
             "--blocks/--no-blocks",
-            help="Whether trades of blocks and combos make candles and surfaces; default: no.",
+            help="Whether blocks and combos make candles, Greeks and surfaces; default: no.",
             show_default=False,
         ),
     ] = None,
@@ -50,6 +51,10 @@ def compute(
         typer.Option(
             min=0, help="Hours old what an option's forward is known from may be; default: 6."
         ),
+    ] = None,
+    rate_age: Annotated[
+        float | None,
+        typer.Option(min=1, help="Days old a rate that discounts Greeks may be; default: 7."),
     ] = None,
     every: Annotated[
         int | None,
@@ -80,9 +85,14 @@ def compute(
         message = f"--every {every}: expected a number of minutes that divides a day, 15 or 60 say"
         raise UsageError(message)
     said = {
-        "tolerance": tolerance, "blocks": blocks, "forward_age": forward_age, "every": every,
+        "tolerance": tolerance, "blocks": blocks, "forward_age": forward_age,
+        "rate_age": rate_age, "every": every,
     }  # fmt: skip
     options = {name: float(value) for name, value in said.items() if value is not None}
+    for name, value in options.items():
+        if not isfinite(value):  # no ledger can hold it
+            message = f"--{name.replace('_', '-')} {value}: expected a finite number"
+            raise UsageError(message)
     ask = Ask(
         parts=words(currency),
         span=parse_span(start, end),

@@ -13,7 +13,7 @@ from lake.paths import open_lake
 
 @pytest.mark.parametrize(
     ("dataset", "command"),
-    [(OPTION_IV, "backfill option_trades"), (VARIANCE_SWAP, "compute vol_slices")],
+    [(OPTION_IV, "backfill option_trades"), (VARIANCE_SWAP, "backfill option_trades")],
 )
 def test_where_nothing_is_held_the_command_that_makes_it_is_named(tmp_path, dataset, command):
     lake = open_lake(tmp_path / "lake", create=True)
