@@ -1,15 +1,16 @@
 """The generated parts of the docs: ``just docs`` writes them, and a test holds them fresh."""
 
+import io
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import typer.main
+from typer import rich_utils
 
 from cli import app
 from etl.config import Settings
@@ -29,8 +30,8 @@ Global options come before the command: `deribit-lake --lake /data/deribit statu
 | 0 | done; where there is a verdict, it is COMPLETE; `quality` and `verify` found nothing wrong |
 | 1 | an error, said in one line on stderr; or `verify`, `quality`, `db status` … found one |
 | 2 | the command line cannot be read |
-| 3 | the verdict is INCOMPLETE: something is missing, and asking again may bring it |
-| 4 | the verdict is UNKNOWN: nothing is held, or the ledger does not vouch for the files |
+| 3 | the verdict is INCOMPLETE: something is missing; or `validate-greeks`: FAIL |
+| 4 | the verdict is UNKNOWN: too little is held, or the ledger does not vouch for the files |
 | 130, 143, 129 | stopped by Ctrl-C, `kill` or a closed terminal; what was fetched is kept |
 """
 SETTINGS = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
@@ -46,12 +47,9 @@ def main() -> None:
 
 def cli_page() -> str:
     """Return the page of all commands."""
-    paths = list(command_paths())
-    with ThreadPoolExecutor(2) as pool:
-        texts = pool.map(help_of, paths)
     sections = (
-        f"## {' '.join(('deribit-lake', *path))}\n\n```text\n{text}\n```\n"
-        for path, text in zip(paths, texts, strict=True)
+        f"## {' '.join(('deribit-lake', *path))}\n\n```text\n{help_of(path)}\n```\n"
+        for path in command_paths()
     )
     return "\n".join([HEAD, *sections])
 
@@ -63,12 +61,12 @@ def command_paths() -> Iterator[tuple[str, ...]]:
 
 def help_of(path: tuple[str, ...]) -> str:
     """Return what ``deribit-lake … --help`` prints on a terminal of 100 columns."""
-    command = [str(Path(sys.executable).with_name("deribit-lake")), *path, "--help"]
-    plain = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
-    done = subprocess.run(
-        command, env=os.environ | plain, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+    plain = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    with patch.dict(os.environ, plain), patch.object(rich_utils, "MAX_WIDTH", 100):
+        command = typer.main.get_command(app)
+        with redirect_stdout(io.StringIO()) as told:
+            command.main([*path, "--help"], "deribit-lake", standalone_mode=False)
+    return "\n".join(line.rstrip() for line in told.getvalue().strip("\n").splitlines())
 
 
 def settings_table() -> str:

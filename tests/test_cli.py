@@ -14,6 +14,7 @@ import pytest
 
 import cli
 from tests.acceptance.command import FROM_A_TERMINAL, Product, digests
+from tests.acceptance.in_process import InProcess
 from tests.exchange.running import running
 
 WINDOW = ("--start", "2025-10-01", "--end", "2025-10-03")
@@ -29,7 +30,7 @@ def exchange():
 @pytest.fixture(scope="module")
 def filled(exchange, tmp_path_factory):
     """Return a lake with two days of both perpetuals and of their funding."""
-    product = Product(tmp_path_factory.mktemp("filled") / "lake", exchange.url)
+    product = InProcess(Product(tmp_path_factory.mktemp("filled") / "lake", exchange.url))
     for what in ("perpetuals", "funding"):
         assert product.run("backfill", what, *WINDOW).returncode == 0
     return product.lake
@@ -327,7 +328,7 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(tmp_path, how):
         process.send_signal(how)
         _, err = process.communicate()
         kept = slow.stats()["requests"]
-        again = product.run(*words)
+        again = InProcess(product).run(*words)
         total = slow.stats()["requests"]
 
     assert process.returncode == 128 + how

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from tests.acceptance.command import Product, digests
+from tests.acceptance.in_process import InProcess
 from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Market
 from tests.exchange.running import running
@@ -22,7 +23,8 @@ PERIOD = ("--start", START, "--end", END)
 def product(tmp_path_factory):
     with running(limits=False) as exchange:
         settings = (("DERIBIT_LAKE_CONFIRM_AFTER", "0"),)
-        product = Product(tmp_path_factory.mktemp("basis") / "lake", exchange.url, settings)
+        lake = tmp_path_factory.mktemp("basis") / "lake"
+        product = InProcess(Product(lake, exchange.url, settings))
         product.run("backfill", "futures", "--currency", "BTC", *PERIOD)
         product.run("backfill", "perpetuals", "--instruments", "BTC-PERPETUAL", *PERIOD)
         product.run("backfill", "index", "--index", "btc_usd", *PERIOD)
@@ -131,7 +133,7 @@ def test_an_underlying_that_is_not_held_is_refused(product):
 
 
 def test_a_lake_without_futures_says_what_to_run(tmp_path):
-    done = Product(tmp_path / "lake", "http://127.0.0.1:9").run("compute", "basis")
+    done = InProcess(Product(tmp_path / "lake", "http://127.0.0.1:9")).run("compute", "basis")
 
     assert done.returncode != 0
     assert "backfill futures" in done.stderr
@@ -139,7 +141,7 @@ def test_a_lake_without_futures_says_what_to_run(tmp_path):
 
 def test_a_lake_without_the_perpetual_says_so_and_gives_reasons(tmp_path):
     with running(limits=False) as exchange:
-        product = Product(tmp_path / "lake", exchange.url)
+        product = InProcess(Product(tmp_path / "lake", exchange.url))
         product.run(
             "backfill",
             "futures",

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.exchange.delistings import is_met, new_name
 from tests.exchange.incidents import milliseconds
 from tests.exchange.listing import FUTURES
@@ -37,7 +38,8 @@ LIVING = [
 def seen(tmp_path_factory):
     """Return the folder of a lake that has seen the healthy lists, a day of one future, no more."""
     with running(limits=False, options_since="2025-09-01") as exchange:
-        product = Product(tmp_path_factory.mktemp("delistings") / "lake", exchange.url)
+        lake = tmp_path_factory.mktemp("delistings") / "lake"
+        product = InProcess(Product(lake, exchange.url))
         done = product.run(*ONE_DAY)
         assert done.returncode == 0, done.stderr
         assert product.run("universe", "rebuild").returncode == 0
@@ -52,7 +54,8 @@ def under(seen, tmp_path):
 
     def run(fault, *commands):
         with running(limits=False, faults=fault, now=LATER, options_since="2025-09-01") as exchange:
-            product = Product(lake, exchange.url, (("DERIBIT_LAKE_RETRY_ATTEMPTS", "2"),))
+            quick = (("DERIBIT_LAKE_RETRY_ATTEMPTS", "2"),)
+            product = InProcess(Product(lake, exchange.url, quick))
             return [product.run(*command) for command in commands]
 
     return run

@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
 from tests.acceptance.command import Product, digests
+from tests.acceptance.in_process import InProcess
 from tests.exchange.incidents import milliseconds
 from tests.exchange.listing import FUTURES
 from tests.exchange.market import Market
@@ -34,7 +36,7 @@ def exchange():
 @pytest.fixture
 def product(tmp_path, exchange):
     settings = (("DERIBIT_LAKE_CONFIRM_AFTER", "0"),)
-    return Product(tmp_path / "lake", exchange.url, settings)
+    return InProcess(Product(tmp_path / "lake", exchange.url, settings))
 
 
 def rows(product):
@@ -80,8 +82,8 @@ def test_replay_makes_the_same_bytes_and_keeps_perpetuals_apart(product):
 
 
 @pytest.mark.slow
-def test_killed_runs_end_as_an_undisturbed_one(tmp_path, exchange, product):
-    other = Product(tmp_path / "killed", exchange.url, product.settings)
+def test_killed_runs_end_as_an_undisturbed_one(tmp_path, product):
+    other = replace(product.product, lake=tmp_path / "killed")
     product.run(*BACKFILL)
     for pause in (0.6, 0.9, 1.2):
         process = other.start(*BACKFILL)
@@ -118,7 +120,7 @@ def test_what_cannot_be_is_one_line(product, options, message):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_more_requests_are_under_way_than_there_are_workers(tmp_path, workers):
     with running(limits=False, latency_ms=50) as exchange:
-        product = Product(tmp_path / "lake", exchange.url)
+        product = InProcess(Product(tmp_path / "lake", exchange.url))
         done = product.run(
             *BACKFILL, "--start", "2020-09-01", "--settlement", "week", "--workers", workers
         )

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.exchange import options, spot_and_combos
 from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Market
@@ -17,7 +18,7 @@ SINCE_MS = milliseconds(SINCE)
 @pytest.fixture(scope="module")
 def product(tmp_path_factory):
     with running(limits=False, options_since=SINCE) as exchange:
-        product = Product(tmp_path_factory.mktemp("universe") / "lake", exchange.url)
+        product = InProcess(Product(tmp_path_factory.mktemp("universe") / "lake", exchange.url))
         done = product.run("universe", "refresh")
         assert done.returncode == 0, done.stderr
         yield product
@@ -85,7 +86,7 @@ def test_sql_finds_the_instrument_of_a_candle_by_its_moment(product):
 
 
 def test_without_a_universe_it_says_what_to_run(tmp_path):
-    done = Product(tmp_path / "lake", "http://127.0.0.1:9").run("universe", "show")
+    done = InProcess(Product(tmp_path / "lake", "http://127.0.0.1:9")).run("universe", "show")
 
     assert done.returncode != 0
     assert "instruments refresh" in done.stderr

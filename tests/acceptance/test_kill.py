@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.acceptance.command import Product, digests
+from tests.acceptance.in_process import InProcess
 from tests.exchange.running import running
 
 BACKFILL = ("backfill", "perpetuals", "--start", "2025-01-01", "--end", "2025-10-18")
@@ -19,7 +20,7 @@ IN_FLIGHT = 16
 def test_killed_at_25_moments_a_run_ends_as_if_undisturbed(tmp_path):
     with running(latency_ms=20) as exchange:
         undisturbed = Product(tmp_path / "a" / "lake", exchange.url)
-        assert undisturbed.run(*BACKFILL).returncode == 0
+        assert InProcess(undisturbed).run(*BACKFILL).returncode == 0
         expected, requests = digests(undisturbed.lake), exchange.stats()["requests"]
 
     with running(latency_ms=20) as exchange:
@@ -28,7 +29,7 @@ def test_killed_at_25_moments_a_run_ends_as_if_undisturbed(tmp_path):
         for _ in range(KILLS):
             kill_after(killed, moments.uniform(0.4, 3.0))
             assert_no_torn_file(killed.lake)
-        last = killed.run(*BACKFILL)
+        last = InProcess(killed).run(*BACKFILL)
         total = exchange.stats()["requests"]
 
     assert last.returncode == 0, last.stderr

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.exchange.running import running
 
 MINUTE_S = 0.05
@@ -25,7 +26,8 @@ BACKFILL = ("backfill", "perpetuals", "--start", "2025-08-15")
 )
 def test_a_backfill_gets_over_an_hour_of_maintenance_by_itself(tmp_path, form, after):
     with running(latency_ms=20, outage=form, outage_after=after, **HOUR) as exchange:
-        done = Product(tmp_path / "lake", exchange.url, PATIENCE).run(*BACKFILL)
+        product = InProcess(Product(tmp_path / "lake", exchange.url, PATIENCE))
+        done = product.run(*BACKFILL)
         met = exchange.stats()["outage"]["met"]
 
     assert done.returncode == 0, done.stderr
@@ -37,7 +39,7 @@ def test_a_backfill_gets_over_an_hour_of_maintenance_by_itself(tmp_path, form, a
 @pytest.mark.slow
 def test_so_do_the_lists_of_instruments(tmp_path):
     with running(limits=False, outage="html_405", outage_after=3, **HOUR) as exchange:
-        product = Product(tmp_path / "lake", exchange.url, PATIENCE)
+        product = InProcess(Product(tmp_path / "lake", exchange.url, PATIENCE))
         done = product.run("instruments", "refresh", "--currency", "ETH")
 
     assert done.returncode == 0, done.stderr
@@ -47,7 +49,7 @@ def test_so_do_the_lists_of_instruments(tmp_path):
 def test_answers_that_drip_and_429_of_any_body_are_got_over_too(tmp_path):
     settings = (("DERIBIT_LAKE_ANSWER_SECONDS", "0.5"),)
     with running(limits=False, faults="drip,http_429", fault_seed=3) as exchange:
-        done = Product(tmp_path / "lake", exchange.url, settings).run(*BACKFILL)
+        done = InProcess(Product(tmp_path / "lake", exchange.url, settings)).run(*BACKFILL)
         faults = exchange.stats()["faults"]
 
     assert done.returncode == 0, done.stderr
@@ -56,7 +58,7 @@ def test_answers_that_drip_and_429_of_any_body_are_got_over_too(tmp_path):
 
 def test_a_ping_says_soon_that_nobody_is_there(tmp_path):
     with running(limits=False, outage="html_503") as exchange:
-        done = Product(tmp_path, exchange.url).run("ping")
+        done = InProcess(Product(tmp_path, exchange.url)).run("ping")
 
     assert done.returncode == 1
     told = "public/test: HTTP 503 with an HTML page titled '503 Service Temporarily Unavailable'"

@@ -72,7 +72,7 @@ def beside(healthy, tmp_path, url):
     for name in ("raw/get_instruments", "clean/instruments", "ledger/instruments"):
         shutil.copytree(healthy.lake / name, lake / name)
     shutil.copy(healthy.lake / "lake.json", lake)
-    return Product(lake, url, AT_ONCE)
+    return InProcess(Product(lake, url, AT_ONCE))
 
 
 def status(product, *words):
@@ -84,7 +84,8 @@ def status(product, *words):
 def healthy(tmp_path_factory):
     """Return a lake that was filled by an exchange in good health, and the exchange's URL."""
     with running(option_activity=ACTIVITY, limits=False, options_since=SINCE) as exchange:
-        product = Product(tmp_path_factory.mktemp("healthy") / "lake", exchange.url, AT_ONCE)
+        lake = tmp_path_factory.mktemp("healthy") / "lake"
+        product = InProcess(Product(lake, exchange.url, AT_ONCE))
         done = product.run("backfill", *WORDS)
         assert done.returncode == 0, done.stdout + done.stderr
         yield product
@@ -220,7 +221,7 @@ def test_trades_that_no_page_has_at_the_turn_of_a_month_come_by_their_numbers(
         return answer.with_result(answer.result | {"trades": kept})
 
     words = ("options", "--currency", "BTC", "--start")
-    with relaying(healthy.host, without) as url:
+    with relaying(healthy.product.host, without) as url:
         product = beside(healthy, tmp_path, url)
         product.run("backfill", *words, "2025-09-29", "--end", "2025-10-01")
         done = product.run("backfill", *words, "2025-10-01", "--end", "2025-10-03")
@@ -240,7 +241,7 @@ def test_a_run_killed_at_any_moment_goes_on_and_ends_with_the_same_bytes(healthy
     with running(option_activity=ACTIVITY, latency_ms=40) as exchange:
         product = beside(healthy, tmp_path, exchange.url)
         for _ in range(12):
-            process = product.start("backfill", *WORDS)
+            process = product.product.start("backfill", *WORDS)
             time.sleep(dice.uniform(0.8, 6.0))
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -369,7 +370,7 @@ def test_months_folded_in_a_process_of_their_own_are_the_same_to_the_byte(
     healthy, tmp_path, monkeypatch
 ):
     with running(option_activity=ACTIVITY, limits=False) as exchange:
-        product = InProcess(beside(healthy, tmp_path, exchange.url))
+        product = beside(healthy, tmp_path, exchange.url)
         folded = []
         monkeypatch.setattr(run, "is_large", lambda *one: folded.append(one) or True)
         done = product.run("backfill", *WORDS)
@@ -381,7 +382,7 @@ def test_months_folded_in_a_process_of_their_own_are_the_same_to_the_byte(
 
 def test_a_folding_process_that_is_killed_ends_the_run_in_one_line(healthy, tmp_path, monkeypatch):
     with running(option_activity=ACTIVITY, limits=False) as exchange:
-        product = InProcess(beside(healthy, tmp_path, exchange.url))
+        product = beside(healthy, tmp_path, exchange.url)
         with monkeypatch.context() as patch:
             patch.setattr(run, "is_large", lambda *_: True)
             patch.setattr(run, "settle", killed)
@@ -411,7 +412,7 @@ def test_a_month_another_process_writes_does_not_keep_the_others_from_being_held
         lake = Lake(product.lake)
         product.run(*words, "--start", "2025-10-01", "--end", END)
         with locked(lake, [october]):
-            done = product.run(*words, "--start", START, "--end", "2025-10-01")
+            done = product.product.run(*words, "--start", START, "--end", "2025-10-01")
         held = [(september, read_record(lake, september)), (october, read_record(lake, october))]
 
         # October was held against nothing, and has to be held against September now.

@@ -13,6 +13,7 @@ from lake.partition import Partition
 from lake.paths import open_lake
 from lake.span import Span, by_period
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.etl.staged import attempt, envelope
 from tests.exchange.running import running
 
@@ -31,7 +32,7 @@ def test_the_eleven_recorded_holes_are_found_and_close_where_a_server_has_the_ro
     now = datetime(2026, 9, 1, tzinfo=UTC)
     with running(limits=False, now=now.isoformat()) as exchange:
         settings = (("DERIBIT_LAKE_CONFIRM_AFTER", "0"),)
-        product = Product(tmp_path / "lake", exchange.url, settings)
+        product = InProcess(Product(tmp_path / "lake", exchange.url, settings))
         stage(product.lake, rows, ticks, fetched=round(now.timestamp() * 1000))
         product.run("replay")
         before = product.run("status", "--json", "--dataset", "funding_rates")

@@ -35,7 +35,7 @@ def market():
 @pytest.fixture
 def product(tmp_path, exchange):
     settings = (("DERIBIT_LAKE_CONFIRM_AFTER", "0"),)
-    return Product(tmp_path / "lake", exchange.url, settings)
+    return InProcess(Product(tmp_path / "lake", exchange.url, settings))
 
 
 def read(product, dataset, top="clean"):
@@ -77,7 +77,7 @@ def test_faulty_pages_end_in_the_same_bytes(product, tmp_path, fault_seed):
         )
         other = InProcess(Product(tmp_path / "other", faulty.url, settings))
         for wish in wishes:
-            InProcess(product).run("backfill", *wish)
+            product.run("backfill", *wish)
             other.run("backfill", *wish)
         for _ in range(4):
             healed = other.run("heal")
@@ -131,7 +131,7 @@ def test_one_instrument_that_is_refused_leaves_the_verdict_of_all_unknown(produc
         return answer.with_result([*answer.result, {**answer.result[0], **named}])
 
     with relaying(exchange.url, with_one_more) as url:
-        other = replace(product, host=url)
+        other = InProcess(replace(product.product, host=url))
         words = ("--instruments", "BTC_X-PERPETUAL,BTC-PERPETUAL", "--start", "2025-10-17")
         done = other.run("backfill", "perpetuals", *words)
 
@@ -164,7 +164,7 @@ def test_every_delivery_price_of_the_list_is_held_whatever_days_it_has(tmp_path,
 
 def test_contradictory_delivery_prices_are_both_set_aside(tmp_path):
     with running(limits=False, faults="contradictory") as liar:
-        product = Product(tmp_path / "lake", liar.url)
+        product = InProcess(Product(tmp_path / "lake", liar.url))
         done = product.run(
             "backfill", "deliveries", "--index", "btc_usd", "--start", "2025-10-01", "--json"
         )

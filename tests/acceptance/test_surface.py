@@ -174,7 +174,7 @@ def test_killed_at_any_moment_a_computation_ends_with_the_same_bytes(product, tm
         process.wait()
         for path in lake.glob("derived/**/*.parquet"):
             pl.read_parquet_schema(path)
-    done = killed.run("compute", "surface")
+    done = InProcess(killed).run("compute", "surface")
 
     assert done.returncode == 0, done.stderr
     names = ("forward_curve", "option_iv", "vol_slices", "vol_grid", "constant_maturity_vol")

@@ -76,10 +76,7 @@ def template(server, execute):
     execute(f"CREATE DATABASE {name}")
     with connect(named(server, name)) as connection:
         migrate.init(connection)
-    # A database somebody is connected to cannot be copied, and TimescaleDB's scheduler would be.
-    execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    sessions = f"pg_stat_activity WHERE datname = '{name}'"
-    execute(f"SELECT pg_terminate_backend(pid) FROM {sessions}")
+    shut(execute, name)
     yield name
     execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -126,6 +123,13 @@ def community(community_server):
     """Return settings whose DSN is a new database with the community code and the schema."""
     with community_server.database(TEMPLATE) as dsn:
         yield Settings(dsn=dsn)
+
+
+def shut(execute, name):
+    """Let nobody in: what somebody is connected to, as TimescaleDB's scheduler, is not copied."""
+    execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    sessions = f"pg_stat_activity WHERE datname = '{name}'"
+    execute(f"SELECT pg_terminate_backend(pid) FROM {sessions}")
 
 
 def made(server, execute, template):

@@ -11,6 +11,7 @@ from etl.config import Settings
 from etl.database.connection import connect, fetch
 from etl.database.server import down, up
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.exchange.incidents import milliseconds
 from tests.exchange.market import Market
 from tests.exchange.running import running
@@ -26,7 +27,8 @@ def exchange():
 
 @pytest.fixture
 def product(database, exchange, tmp_path):
-    return Product(tmp_path / "lake", exchange.url, (("DERIBIT_LAKE_DSN", database.dsn),))
+    dsn = (("DERIBIT_LAKE_DSN", database.dsn),)
+    return InProcess(Product(tmp_path / "lake", exchange.url, dsn))
 
 
 def backfilled(product, *more):
@@ -133,11 +135,13 @@ def folder():
 
 def test_a_server_that_stops_in_mid_copy_is_one_line_and_the_next_load_completes(folder, exchange):
     settings = Settings(db_dir=folder / "db", dsn=up(folder / "db", durable=False).dsn)
-    product = Product(folder / "lake", exchange.url, (("DERIBIT_LAKE_DSN", settings.dsn),))
+    product = InProcess(
+        Product(folder / "lake", exchange.url, (("DERIBIT_LAKE_DSN", settings.dsn),))
+    )
     assert product.run("db", "init").returncode == 0
     year = ("backfill", "perpetuals", "--start", "2025-01-01", "--end", "2025-10-01")
     assert product.run(*year).returncode == 0
-    process = product.start("load")
+    process = product.product.start("load")
     while process.poll() is None and not loading(settings):
         time.sleep(0.01)
     down(folder / "db")

@@ -1,6 +1,7 @@
 """What is not a candle is loaded too: reference series, what is computed, and the instruments."""
 
 import json
+import os
 from datetime import UTC, datetime
 
 import polars as pl
@@ -16,6 +17,8 @@ from etl.instruments import history, table
 from etl.progress import LogProgress
 from lake.paths import Lake
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
+from tests.database.conftest import made, named, shut
 from tests.database.test_cookbook import OF_CANDLES, QUERIES
 from tests.database.test_load_volatility import MADE
 from tests.exchange.running import running
@@ -32,7 +35,7 @@ LOADED = [one.name for one in loadable() if one.name not in ELSEWHERE]
 def lake(tmp_path_factory):
     """Return the folder of a lake with four days of everything there is to load."""
     with running(limits=False) as exchange:
-        product = Product(tmp_path_factory.mktemp("reference") / "lake", exchange.url)
+        product = InProcess(Product(tmp_path_factory.mktemp("reference") / "lake", exchange.url))
         for words in (
             ("backfill", "perpetuals", *SPAN),
             ("backfill", "futures", *SPAN, "--currency", "BTC,ETH"),
@@ -50,6 +53,24 @@ def lake(tmp_path_factory):
 @pytest.fixture
 def settings(database, lake):
     return database.model_copy(update={"root": lake})
+
+
+@pytest.fixture(scope="module")
+def whole(server, execute, template, lake):
+    """Return the name of a database with all of the lake, to copy."""
+    name = f"deribit_reference_{os.getpid()}"
+    execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    bring(named(server, name).model_copy(update={"root": lake}))
+    shut(execute, name)
+    yield name
+    execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def loaded(server, execute, whole, lake):
+    """Return settings whose DSN is a database that holds all of the lake."""
+    for own in made(server, execute, whole):
+        yield own.model_copy(update={"root": lake})
 
 
 def ask(settings, sql):
@@ -111,15 +132,14 @@ def test_nulls_and_their_reasons_come_through(settings, lake):
         ("instruments", """SET record = record || '{"tick_size": -1}'""", "updated"),
     ],
 )
-def test_what_was_altered_by_hand_is_found_and_made_the_lake_s(settings, dataset, change, expected):
-    bring(settings)
-    touched = ask(settings, f"UPDATE {tables()[dataset].path} {change} RETURNING 1")
-    differences = verify_database(settings, Lake(settings.root), [find(dataset)])[1]
-    done = bring(settings, datasets=[find(dataset)], full=True)
+def test_what_was_altered_by_hand_is_found_and_made_the_lake_s(loaded, dataset, change, expected):
+    touched = ask(loaded, f"UPDATE {tables()[dataset].path} {change} RETURNING 1")
+    differences = verify_database(loaded, Lake(loaded.root), [find(dataset)])[1]
+    done = bring(loaded, datasets=[find(dataset)], full=True)
 
     assert {one.dataset for one in differences} == {dataset}
     assert getattr(done, expected) == len(touched) > 0
-    assert verify_database(settings, Lake(settings.root))[1] == []
+    assert verify_database(loaded, Lake(loaded.root))[1] == []
 
 
 def test_an_instrument_is_found_at_a_moment_with_its_record(settings):
@@ -159,15 +179,13 @@ def test_an_underlying_can_be_loaded_alone(settings):
     assert found == [("ETH-",)]
 
 
-def test_a_part_of_the_lake_is_no_stranger(settings):
-    bring(settings)
-    assert bring(settings, parts=["ETH"]).notes == []
+def test_a_part_of_the_lake_is_no_stranger(loaded):
+    assert bring(loaded, parts=["ETH"]).notes == []
 
 
-def test_a_month_gone_from_the_lake_is_named_and_left(settings, tmp_path):
-    bring(settings)
+def test_a_month_gone_from_the_lake_is_named_and_left(loaded, tmp_path):
     done = bring(
-        settings.model_copy(update={"root": tmp_path / "empty"}), datasets=[find("futures_curve")]
+        loaded.model_copy(update={"root": tmp_path / "empty"}), datasets=[find("futures_curve")]
     )
     assert done.notes == [
         f"the database holds futures_curve {name} 2025-09, which this lake does not know"
@@ -183,9 +201,8 @@ def test_moments_are_where_they_belong(settings):
     ]
 
 
-def test_the_queries_of_the_cookbook_answer(settings):
-    bring(settings)
-    answers = [ask(settings, query) for query in QUERIES if query not in OF_CANDLES]
+def test_the_queries_of_the_cookbook_answer(loaded):
+    answers = [ask(loaded, query) for query in QUERIES if query not in OF_CANDLES]
 
     assert len(answers) == 4
     assert all(answers)

@@ -9,6 +9,7 @@ from etl.database.schema import check_schema, check_server, server_facts
 from etl.database.tables import hypertables, tables
 from etl.errors import ExtensionError, SchemaError, ServerTooOldError
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.exchange.running import running
 
 ARROW_TYPES = {
@@ -37,7 +38,7 @@ def refusal(database):
 def published(tmp_path_factory):
     """Return a lake the pipeline has written a day into."""
     with running(limits=False) as exchange:
-        product = Product(tmp_path_factory.mktemp("published") / "lake", exchange.url)
+        product = InProcess(Product(tmp_path_factory.mktemp("published") / "lake", exchange.url))
         window = ("--start", "2025-10-01", "--end", "2025-10-02")
         for what in ("perpetuals", "funding"):
             assert product.run("backfill", what, *window).returncode == 0
@@ -81,7 +82,7 @@ def test_comments_of_numbers_state_a_unit(database):
     with connect(database) as connection:
         found = fetch(connection, comments)
     assert [name for name, comment in found if not re.search(r"\[.+\]", comment)] == []
-    assert len(found) == 152
+    assert len(found) == 161
 
 
 def test_hypertables_have_their_key_as_only_index(database):

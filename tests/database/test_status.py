@@ -12,6 +12,7 @@ from etl.database.schema import server_facts
 from etl.database.status import database_status, examine, status_text
 from etl.database.upkeep import Chunks
 from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 
 TABLE = "public.funding_rates"
 SETTINGS = "timescaledb.compress, timescaledb.compress_segmentby = '', timescaledb.compress_orderby"
@@ -196,7 +197,7 @@ def test_a_version_without_settings_in_its_catalog_is_asked_for_none(filled):
 def test_a_fault_is_in_text_and_json_and_the_exit_code(filled, execute, tmp_path):
     execute(f"ALTER TABLE {TABLE} DROP CONSTRAINT funding_rates_pkey", filled)
     own = (("DERIBIT_LAKE_DSN", filled.dsn),)
-    product = Product(tmp_path / "lake", "http://127.0.0.1:9", own)
+    product = InProcess(Product(tmp_path / "lake", "http://127.0.0.1:9", own))
     text, as_json = product.run("db", "status"), product.run("db", "status", "--json")
 
     line = (

@@ -6,7 +6,7 @@ half-open, ``[start_ms, end_ms)``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 import polars as pl
@@ -39,7 +39,6 @@ class World:
         }
         self.options = OptionTape(seed, paths, form=market.surface, factor=market.option_activity)
         self.sent = Sent(self.options, lose=market.lose, names=market.option_vices)
-        self._funding: dict[str, Funding] = {}
         self._delivered: dict[tuple[str, int], float] = {}
 
     def warm(self, option_currencies: Sequence[str] = (), now_ms: int = 0) -> None:
@@ -54,10 +53,7 @@ class World:
 
     def funding(self, instrument: str) -> Funding:
         """Return hourly index prices and funding of an instrument."""
-        if instrument not in self._funding:
-            tape = self.tapes[instrument]
-            self._funding[instrument] = funding_of(self.seed, tape.instrument, tape.path)
-        return self._funding[instrument]
+        return funding(self.seed, instrument)
 
     def delivery_price(self, perpetual: str, day_ms: int) -> float:
         """Return what contracts on the index of a perpetual are delivered at [quote currency]."""
@@ -210,6 +206,13 @@ class Market:
         premium = self.world.funding(instrument).premium
         share = into / HOUR_MS
         return float((1 - share) * premium[hour] + share * premium[hour + 1])
+
+
+@lru_cache(maxsize=32)
+def funding(seed: int, instrument: str) -> Funding:
+    """Return hourly index prices and funding of an instrument under a seed; the last are held."""
+    future = BY_NAME[instrument]
+    return funding_of(seed, future, price_path(seed, future.base))
 
 
 def as_columns(instrument: Instrument, bars: Bars) -> Columns:

@@ -1,17 +1,18 @@
-"""The simulated exchange as a process of its own, for end-to-end tests."""
+"""The simulated exchange as a process of its own, for end-to-end tests: a fork of the nursery."""
 
-import subprocess
-import sys
+import os
+import select
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.exchange.nursery import born
+
 NOW = "2025-10-18T00:00:00Z"
-_ROOT = Path(__file__).parents[2]
 _STOP_S = 10.0
 
 
@@ -46,6 +47,7 @@ def running(  # noqa: PLR0913  (what an exchange can be told)
     lose: int = 0,
     warm: str = "",
     options_since: str = "",
+    rate_faults: str = "",
     **outage: float | str,
 ) -> Iterator[RunningExchange]:
     """Start an exchange on a free port, and stop it in the end.
@@ -58,29 +60,33 @@ def running(  # noqa: PLR0913  (what an exchange can be told)
     options |= {name.replace("_", "-"): value for name, value in outage.items()}
     options |= {"warm": warm} if warm else {}
     options |= {"options-since": options_since} if options_since else {}
-    command = [sys.executable, "-m", "tests.exchange"]
-    command += [f"--{name}={value}" for name, value in options.items()]
-    command += [] if limits else ["--no-limits"]
-    command += ["--every"] if every else []
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
+    options |= {"rate-faults": rate_faults} if rate_faults else {}
+    words = [f"--{name}={value}" for name, value in options.items()]
+    words += [] if limits else ["--no-limits"]
+    words += ["--every"] if every else []
+    lists_options = option_activity != 1 or bool(options_since or warm)
+    pid, told = born(words, lists_options=lists_options)
+    with os.fdopen(told) as lines:
+        address = _address(lines.readline())
+        process = os.pidfd_open(pid)
         try:
-            yield RunningExchange(_address(process), process.pid)
+            yield RunningExchange(address, pid)
         finally:
             _stop(process)
+            os.close(process)
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    line = process.stdout.readline() if process.stdout else ""
+def _address(line: str) -> str:
     if not line.startswith("listening on "):
         message = f"the exchange did not start: it said {line!r}"
         raise RuntimeError(message)
     return line.removeprefix("listening on ").strip()
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
+def _stop(process: int) -> None:
+    with suppress(ProcessLookupError):  # a test may have ended it
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        if not select.select([process], [], [], _STOP_S)[0]:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            message = f"the exchange did not stop within {_STOP_S} s"
+            raise TimeoutError(message)

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import httpx
 import pytest
 
 from tests.exchange.incidents import milliseconds
-from tests.exchange.running import running
+from tests.exchange.running import NOW, running
 
 MINUTE_MS = 60_000
 COMMAND = [sys.executable, "-m", "tests.exchange"]
@@ -40,15 +41,21 @@ def test_a_refused_argument_is_one_line_and_exit_code_2(arguments, told):
     assert not done.stdout
 
 
+@contextmanager
+def commanded(*words):
+    command = [*COMMAND, "--port", "0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process, process.stdout.readline().removeprefix("listening on ").strip()
+        process.terminate()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_at_once_with_exit_code_0_though_a_client_is_connected(number):
-    with subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
-        url = process.stdout.readline().removeprefix("listening on ").strip()
-        with httpx.Client(base_url=url, trust_env=False) as client:
-            assert client.get("/api/v2/public/test").status_code == 200
-            started = time.monotonic()
-            process.send_signal(number)
-            assert process.wait(5) == 0
+    with commanded() as (process, url), httpx.Client(base_url=url, trust_env=False) as client:
+        assert client.get("/api/v2/public/test").status_code == 200
+        started = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(5) == 0
     assert time.monotonic() - started < 2.0
 
 
@@ -64,8 +71,9 @@ def test_two_servers_of_a_seed_agree_to_the_byte(served):
         "/api/v2/public/get_tradingview_chart_data?instrument_name=BTC-PERPETUAL&resolution=1"
         f"&start_timestamp={start}&end_timestamp={start + 4_999 * MINUTE_MS}"
     )
-    with running(latency_ms=5, limits=True) as other:
-        urls = (served.url, other.url)
+    # The other is no fork of the one that `served` is one of.
+    with commanded("--now", NOW, "--latency-ms", "5") as (_, url):
+        urls = (served.url, url)
         one, two = (httpx.get(url + query, trust_env=False).content for url in urls)
 
     assert one == two
@@ -91,8 +99,9 @@ async def _slowest_answer_during_a_long_one(url):
     return max(waits) / (time.monotonic() - begun), len(waits)
 
 
-def test_a_long_answer_does_not_hold_up_the_others(served):
-    longest, count = asyncio.run(_slowest_answer_during_a_long_one(served.url))
+def test_a_long_answer_does_not_hold_up_the_others():
+    with commanded("--now", NOW, "--no-limits") as (_, url):
+        longest, count = asyncio.run(_slowest_answer_during_a_long_one(url))
 
     assert count > 20
     assert longest < 0.25
