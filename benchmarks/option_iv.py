@@ -48,13 +48,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         lake = open_lake(Path(name) / "lake", create=True)
         for month in MONTHS:
-            _publish(lake, Partition("option_trades", "BTC", month))
+            publish_month(lake, Partition("option_trades", "BTC", month))
         _workers(lake, cores)
         pin_to_one_core()
         _stages(lake, Partition("option_trades", "BTC", MONTHS[0]), Path(name))
 
 
-def _publish(lake: Lake, month: Partition) -> None:
+def publish_month(lake: Lake, month: Partition) -> None:
     """Publish a month of simulated trades as a backfill does."""
     market = Market(7, month.span.end_ms + 40 * 86_400_000)
     sent = market.option_trades("BTC", month.span.start_ms, month.span.end_ms)
