@@ -83,11 +83,23 @@ compute *options:
 instruments *options:
     @{{ lake }} instruments refresh "$@"
 
+# Greeks of every minute an option was traded in: just greeks --currency BTC
+[group('lake')]
+[no-exit-message]
+greeks *options:
+    @{{ lake }} compute greeks "$@"
+
 # The chain of options as it is quoted now: just snapshot --currency BTC,ETH --tickers
 [group('lake')]
 [no-exit-message]
 snapshot *options:
     @{{ lake }} snapshot options "$@"
+
+# Yields of US Treasury bills, a curve a day: just rates --start 2019-01-01
+[group('lake')]
+[no-exit-message]
+rates *options:
+    @{{ lake }} backfill rates "$@"
 
 # Hourly funding rates
 [group('lake')]
@@ -124,6 +136,12 @@ quality *options:
 [no-exit-message]
 query sql *options:
     @{{ lake }} query "$@"
+
+# Our Greeks of the tickers held against Deribit's own: just validate-greeks --days 30
+[group('lake')]
+[no-exit-message]
+validate-greeks *options:
+    @{{ lake }} validate-greeks "$@"
 
 # A volatility surface as one HTML file: just plot surface --currency BTC --at 2025-10-16T12:00
 [group('lake')]

@@ -12,6 +12,8 @@ from etl.catalog import DATASETS
 from etl.database import packages
 from etl.database.server import down, up
 from tests import pages, schema
+from tests.acceptance.command import Product
+from tests.acceptance.in_process import InProcess
 from tests.exchange.running import running
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +23,12 @@ DATABASE = re.compile(
     r"deribit-lake (db|load|reload|verify-db)|--load|--from db|just (db|load|psql)"
 )
 FULL_HISTORY = re.compile(r"2016-12-01|backfill \w+$", re.MULTILINE)  # a minute without limits
-MARKS = ((pytest.mark.slow, FULL_HISTORY), (pytest.mark.database, DATABASE))
+TICKERS = re.compile(r"--tickers")  # a request for every option
+MARKS = (
+    (pytest.mark.slow, FULL_HISTORY),
+    (pytest.mark.slow, TICKERS),
+    (pytest.mark.database, DATABASE),
+)
 
 
 def blocks(language):
@@ -51,6 +58,7 @@ def reader(tmp_path_factory):
     with running(limits=False, options_since="2025-10-01", option_activity=0.05) as exchange:
         settings = {"HOST": exchange.url, "CREDIT_REFILL": "1e9", "CREDIT_CAPACITY": "1e9"}
         environment = os.environ | {f"DERIBIT_LAKE_{name}": text for name, text in settings.items()}
+        environment |= {f"DERIBIT_LAKE_{name}_URL": exchange.url for name in ("TREASURY", "FRED")}
         environment |= {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
@@ -103,10 +111,12 @@ def database_folder(reader):
 
 
 @pytest.fixture
-def read_with_database(read, database_folder):
+def read_with_database(read, tmp_path, database_folder):
     up(database_folder, durable=False)
+    settings = (("DERIBIT_LAKE_DB_DIR", str(database_folder)),)
+    product = InProcess(Product(tmp_path / "data", "http://127.0.0.1:9", settings))
+    assert product.run("reload").returncode == 0
     own = f"export DERIBIT_LAKE_DB_DIR={database_folder}\n"
-    read(f"{own}deribit-lake reload")
     return lambda script: read(own + script)
 
 
@@ -125,7 +135,14 @@ def test_every_python_block_of_the_docs_runs(read, script, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "recipe", ["backfill-perp --start 2025-10-16 --json", "status", "quality", "report"]
+    "recipe",
+    [
+        "backfill-perp --start 2025-10-16 --json",
+        "rates --start 2025-10-01 --end 2025-10-18 --json",
+        "status",
+        "quality",
+        "report",
+    ],
 )
 def test_recipes_pass_their_options_on(read, recipe):
     read(f"just {recipe}")
