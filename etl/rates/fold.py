@@ -89,10 +89,11 @@ def wanted_of(lake: Lake, partition: Partition) -> tuple[Span, ...]:
         If a raw segment cannot be read.
     """
     try:
-        if record := read_record(lake, partition):
-            return record.wanted
+        record = read_record(lake, partition)
     except CorruptFileError:
-        pass  # as if there were none: what was asked is taken as wanted
+        record = None  # a rebuild mends it: what was asked is taken as wanted
+    if record is not None:
+        return record.wanted
     tables = [raw.read(folder_of(lake, source, partition)) for source in SOURCES]
     asked = [
         Span(start // 1000, end // 1000)

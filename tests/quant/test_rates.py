@@ -35,6 +35,19 @@ def test_between_two_tenors_a_rate_is_on_the_line():
     assert one(0.375, [0.01, 0.02, 0.04, 0.05]) == pytest.approx(0.03, rel=1e-14)
 
 
+@given(curves, st.lists(st.floats(0.0, 1.5), min_size=3, max_size=3).map(np.array), st.data())
+def test_a_rate_is_numpys_straight_line_between_the_tenors_that_are_there(many, asked, data):
+    near = data.draw(st.sampled_from(TENORS)) + data.draw(st.floats(-0.02, 0.02))
+    asked[0] = max(near, 0.0)
+
+    found = rate_at(asked, TENORS, many)
+
+    for tenor, curve, rate in zip(asked, many, found, strict=True):
+        known = ~np.isnan(curve)
+        line = np.interp(tenor, TENORS[known], curve[known]) if known.any() else NAN
+        assert rate == pytest.approx(line, abs=1e-15, nan_ok=True)
+
+
 @pytest.mark.parametrize(("tenor", "rate"), [(0.0, 0.01), (1 / 12, 0.01), (1.0, 0.05), (2.5, 0.05)])
 def test_a_curve_is_flat_outside_its_tenors_and_exact_at_them(tenor, rate):
     assert one(tenor, [0.01, 0.02, 0.04, 0.05]) == rate

@@ -73,3 +73,8 @@ def test_holidays_are_of_their_year_and_on_weekdays():
         assert {day.year for day in holidays(year)} == {year}
         assert all(day.weekday() < 5 for day in holidays(year))
         assert easter(year) - timedelta(days=2) in holidays(year)
+
+
+def test_juneteenth_is_one_from_the_year_of_its_law_on():
+    assert may_be_closed(date(2021, 6, 18))  # the Friday before a Saturday
+    assert not may_be_closed(date(2020, 6, 19))
