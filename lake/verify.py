@@ -7,7 +7,7 @@ from pathlib import Path
 from lake.errors import CorruptFileError, LakeFormatError
 from lake.ledger import Record, read_record
 from lake.paths import SET_ASIDE, Lake
-from lake.read import checksum, read_table
+from lake.read import checksum_of, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ def verify(lake: Lake, dataset: str | None = None) -> Iterator[Fault]:
     if dataset is None:
         yield from _unreadable((lake.root / "raw").glob("**/*.parquet"))
     yield from _unreadable((lake.root / "quarantine").glob(f"{dataset or '*'}/*/*.parquet"))
+    yield from _unreadable((lake.root / "live").glob(f"{dataset or '*'}/*.parquet"))
     vouched: set[Path] = set()
     for partition in lake.partitions(dataset):
         try:
@@ -62,7 +63,7 @@ def _unreadable(paths: Iterable[Path]) -> Iterator[Fault]:
 def _against_record(path: Path, record: Record) -> Iterator[Fault]:
     """Yield what is wrong with a published file by the ledger line that vouches for it."""
     try:
-        found = checksum(read_table(path)) if path.exists() else None
+        found = checksum_of(path) if path.exists() else None
     except CorruptFileError as error:
         yield Fault(path, str(error), is_corrupt=True)
         return

@@ -1,18 +1,23 @@
-"""Query the lake with DuckDB: one view per dataset, read-only."""
+"""Query the lake with DuckDB: one view per dataset, read-only.
+
+A view is what is published and, of the live days, the rows that are not.
+"""
 
 import re
 import sys
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 
 from lake.answers import write
 from lake.errors import QueryError
+from lake.live import key_of_live, live_datasets, live_files
 from lake.paths import SET_ASIDE, Lake
-from lake.read import by_schema
+from lake.read import by_schema, footer
+from lake.span import is_period, period_span
 
 SQL = Path(__file__).parent.parent / "sql"
 _EXPLAIN = re.compile(
@@ -32,13 +37,16 @@ def open_views(lake: Lake) -> duckdb.DuckDBPyConnection:
     """
     connection = engine()
     root = _plain_root(connection, lake)
-    held = lake.datasets()
+    held = sorted({*lake.datasets(), *live_datasets(lake)})
     for name in held:
-        _create(connection, name, lake.files(name), lake.root, root)
+        clean = lake.files(name)
+        reads = _reads(clean, lake.root, root)
+        reads += _live_reads(live_files(lake, name), clean, lake.root, root)
+        _create(connection, name, reads)
     for folder in sorted((lake.root / "quarantine").glob("*")):
         if folder.name != SET_ASIDE:
             files = sorted(folder.glob("*/*.parquet"))
-            _create(connection, f"quarantine_{folder.name}", files, lake.root, root)
+            _create(connection, f"quarantine_{folder.name}", _reads(files, lake.root, root))
     for path in sorted((SQL / "views").glob("*.sql")):
         _create_derived(connection, path.read_text(encoding="utf-8"), set(held))
     return connection
@@ -135,21 +143,58 @@ def _in_from(sql: str) -> str:
     return f"FROM (\n{data[: ends[0]].decode() if ends else sql}\n)"
 
 
-def _create(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    files: Sequence[Path],
-    root: Path,
-    plain: str,
-) -> None:
-    """Create a view of some files, their columns taken by name."""
-    reads = []
-    for alike in by_schema(files):
-        paths = ", ".join(_quoted(_literal(path, root, plain)) for path in alike)
-        reads.append(f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false)")  # noqa: S608  quoted
+def _create(connection: duckdb.DuckDBPyConnection, name: str, reads: Sequence[str]) -> None:
+    """Create a view of what some queries read, their columns taken by name."""
     if reads:
         quoted = name.replace('"', '""')
         connection.execute(f'CREATE VIEW "{quoted}" AS {" UNION ALL BY NAME ".join(reads)}')
+
+
+def _reads(files: Sequence[Path], root: Path, plain: str) -> list[str]:
+    """Return queries that read some files, each those of the same columns."""
+    return [f"SELECT * FROM {_scan(alike, root, plain)}" for alike in by_schema(files)]  # noqa: S608  quoted
+
+
+def _live_reads(
+    live: Sequence[Path], clean: Sequence[Path], root: Path, plain: str
+) -> Iterator[str]:
+    """Yield queries of the live rows whose key is not among the clean ones.
+
+    Only clean files whose period ends after the first live row can hold one, and of those only
+    the rows since are looked at; most often there are none.
+    """
+    for alike in by_schema(live):
+        rows = f"SELECT * FROM {_scan(alike, root, plain)}"  # noqa: S608  quoted
+        key, since_ms = key_of_live(alike[0]), min(map(_first_ms, alike))
+        rivals = by_schema(path for path in clean if _may_hold(path, since_ms))
+        for rival in rivals:
+            names = ", ".join(f'"{name}"' for name in key)
+            known = f"SELECT {names} FROM {_scan(rival, root, plain)}"  # noqa: S608  quoted
+            if "timestamp" in key:
+                known += f" WHERE timestamp >= make_timestamptz({since_ms * 1000})"
+            rows = f"SELECT * FROM ({rows}) ANTI JOIN ({known}) USING ({names})"  # noqa: S608
+        yield rows
+
+
+def _may_hold(path: Path, since_ms: int) -> bool:
+    """Whether a published file may have rows since a moment, by its name."""
+    return not is_period(path.stem) or period_span(path.stem).end_ms > since_ms
+
+
+def _first_ms(path: Path) -> int:
+    """Return the first moment of a file by its footer; where it tells none, that of all time."""
+    found = footer(path)
+    names = [found.schema.column(place).name for place in range(found.num_columns)]
+    if "timestamp" not in names:
+        return 0
+    groups = range(found.num_row_groups)
+    told = (found.row_group(one).column(names.index("timestamp")).statistics for one in groups)
+    return min(int(one.min.timestamp() * 1000) if one else 0 for one in told)
+
+
+def _scan(files: Sequence[Path], root: Path, plain: str) -> str:
+    paths = ", ".join(_quoted(_literal(path, root, plain)) for path in files)
+    return f"read_parquet([{paths}], hive_partitioning = false)"
 
 
 def _plain_root(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str:

@@ -98,6 +98,15 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
+def fsync_folder(folder: Path) -> None:
+    """Make what was made, renamed or deleted in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def free_bytes(path: Path) -> int:
     """Return the free space of the disk that holds `path`, which need not exist yet."""
     while not path.exists():
@@ -118,19 +127,11 @@ def _publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _fsync_folder(path.parent)
+        fsync_folder(path.parent)
 
 
 def _temporary(path: Path) -> Path:
     return path.with_name(path.name + ".tmp")
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _as_lake_error(path: Path, error: OSError) -> LakeError:
