@@ -21,6 +21,7 @@ from etl.errors import UsageError
 from etl.sources.candles import FUTURES_OHLCV, OPTIONS_CHART, PERPETUALS_OHLCV
 from etl.sources.delivery_prices import DELIVERY_PRICES
 from etl.sources.funding_rates import FUNDING_RATES
+from etl.sources.index_minutes import INDEX_MINUTES
 from etl.sources.instruments import INSTRUMENTS
 from etl.sources.option_tickers import OPTION_TICKERS
 from etl.sources.option_trades import OPTION_TRADES
@@ -31,6 +32,7 @@ _ALL: list[Dataset] = [
     *PERPETUALS_OHLCV,
     *FUTURES_OHLCV,
     FUNDING_RATES,
+    INDEX_MINUTES,
     INDEX_PRICES,
     *VOLATILITY_INDEX,
     DELIVERY_PRICES,

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from etl.compute.instants import of_hours
 from etl.compute.option_terms import Bools, Floats, Ints, terms_of
 from etl.compute.price_grid import step_of
 from etl.dataset import Computed, Held, Made, Read, Task
@@ -108,7 +109,7 @@ def step(read: Read, held: Held, todo: Sequence[Task]) -> Iterator[tuple[Task, M
             for one in task.inputs
             if one.dataset == FUTURES
         ]
-        quotes = (pl.DataFrame(read(one, QUOTED)) for one in task.inputs if one.dataset == TICKERS)
+        quotes = (of_hours(read(one, QUOTED)) for one in task.inputs if one.dataset == TICKERS)
         yield task, Made(curve_of(tables, closes, span, quotes))
 
 

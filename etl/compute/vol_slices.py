@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from etl.compute.forward_curve import NAME as FORWARDS
+from etl.compute.instants import of_hours
 from etl.compute.option_iv import NAME as VOLS
 from etl.dataset import Computed, Held, Made, Read, Task
 from etl.instruments.names import settlement_of_family
@@ -64,7 +65,7 @@ def step(read: Read, held: Held, todo: Sequence[Task]) -> Iterator[tuple[Task, M
             for name in (FORWARDS, VOLS, TICKERS)
         }
         start_ms = task.partition.span.start_ms
-        quoted = (pl.DataFrame(read(one, QUOTED)) for one in named[TICKERS])  # a day at a time
+        quoted = (of_hours(read(one, QUOTED)) for one in named[TICKERS])  # a day at a time
         chains = itertools.chain.from_iterable(map(surface_quotes.of_tickers, quoted))
         if named[VOLS]:
             since_ms = start_ms - LOOK_BACK_MS

@@ -5,12 +5,18 @@ Deribit writes some numbers in exponent form since 2024-12-03, and whole ones as
 
 from collections.abc import Callable
 from math import copysign
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 EXACT = 2**53  # beyond, a float may stand for several whole numbers
+LAST_MS = 253_402_300_799_999  # of the year 9999
+
+Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
+"""A moment [Unix ms] that every column of times can hold."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes of anybody may raise: no JSON, no UTF-8, or nested deeper than a stack."""
 
 
 def decoder(shape: type[T]) -> Callable[[bytes | msgspec.Raw], T]:

@@ -7,12 +7,12 @@ read is null, and its row says so in `refused`: it never takes the other rows wi
 import json
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
 
-from etl.deribit.numbers import decoder
+from etl.deribit.numbers import Moment, decoder
 from etl.instruments.names import settles_in
 
 SIDES = ("bid", "ask")
@@ -58,7 +58,7 @@ class Ticker(msgspec.Struct):
     """Result of public/ticker for an option; volatilities in percent, 0 where there is none."""
 
     instrument_name: str
-    timestamp: int
+    timestamp: Moment
     best_bid_price: float | None = None
     best_bid_amount: float | None = None
     best_ask_price: float | None = None
@@ -76,6 +76,9 @@ class Ticker(msgspec.Struct):
     open_interest: float | None = None
     stats: Stats = Stats()
     greeks: Greeks = Greeks()
+
+
+Row = TypeVar("Row", Summary, Ticker)
 
 
 class _Chain(msgspec.Struct):
@@ -104,7 +107,7 @@ _SUMMARY = {
     "volume": "volume",
     **{name: name for name in _SHARED},
 }
-_TICKER = {
+TICKER_PLACES = {
     "instrument": "instrument_name",
     "quoted_ms": "timestamp",
     "last_price": "last_price",
@@ -118,7 +121,7 @@ _TICKER = {
 
 _OTHERWISE = {"instrument": pl.String(), "quoted_ms": pl.Int64(), "underlying_index": pl.String()}
 SCHEMA: dict[str, pl.DataType] = {
-    **{name: _OTHERWISE.get(name, pl.Float64()) for name in _TICKER},
+    **{name: _OTHERWISE.get(name, pl.Float64()) for name in TICKER_PLACES},
     "refused": pl.String(),
 }
 """The columns of rows as sent: volatilities in percent, `refused` where a member is unreadable."""
@@ -172,11 +175,14 @@ def decode_chain(body: bytes) -> pl.DataFrame:
         If a body is no chain: `check_chain` refuses it.
     """
     try:
-        return _frame(_decode_chain(body).result, _SUMMARY)
+        return frame_of(_decode_chain(body).result, _SUMMARY)
     except msgspec.ValidationError:
-        read = [_read(row) for row in _loosely(body)]
+        read = [
+            read_members(row, Summary, {"creation_timestamp": int(row["creation_timestamp"])})
+            for row in _loosely(body)  # it may be 1.7e12
+        ]
     refused = pl.Series("refused", [odd for _, odd in read], pl.String)
-    return _frame([one for one, _ in read], _SUMMARY).with_columns(refused)
+    return frame_of([one for one, _ in read], _SUMMARY).with_columns(refused)
 
 
 def decode_tickers(bodies: Sequence[bytes]) -> pl.DataFrame:
@@ -187,10 +193,10 @@ def decode_tickers(bodies: Sequence[bytes]) -> pl.DataFrame:
     msgspec.DecodeError
         If a body is no ticker: `check_ticker` refuses it.
     """
-    return _frame([_decode_quoted(body).result for body in bodies], _TICKER)
+    return frame_of([_decode_quoted(body).result for body in bodies], TICKER_PLACES)
 
 
-def _frame(rows: Sequence[Summary | Ticker], places: Mapping[str, str]) -> pl.DataFrame:
+def frame_of(rows: Sequence[Summary | Ticker], places: Mapping[str, str]) -> pl.DataFrame:
     """Return a column of each member that has a place, and nulls for those that have none."""
     columns = [
         pl.Series(name, list(map(attrgetter(places[name]), rows)), dtype)
@@ -207,16 +213,17 @@ def _loosely(body: bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def _read(row: dict[str, Any]) -> tuple[Summary, str | None]:
-    """Return what of a row can be read, and which members cannot."""
+def read_members(
+    row: Mapping[str, Any], shape: type[Row], known: Mapping[str, Any]
+) -> tuple[Row, str | None]:
+    """Return what of a row can be read beside what is `known` of it, and which members cannot."""
     odd: list[str] = []
-    kept: dict[str, Any] = {"creation_timestamp": int(row["creation_timestamp"])}  # may be 1.7e12
-    for field in msgspec.structs.fields(Summary):
-        if field.name in kept:
+    kept = dict(known)
+    for field in msgspec.structs.fields(shape):
+        if field.name in kept or field.name not in row:
             continue
         try:
-            kept[field.name] = msgspec.convert(row.get(field.name), field.type)
+            kept[field.name] = msgspec.convert(row[field.name], field.type)
         except msgspec.ValidationError:
             odd.append(f"{field.name}:type")
-            kept[field.name] = None
-    return Summary(**kept), ",".join(odd) or None
+    return shape(**kept), ",".join(odd) or None

@@ -1,34 +1,38 @@
 """Fold what was staged of a day and currency into `option_tickers`: a pure function of raw.
 
-A partition is a day: a snapshot made every minute is folded in with those of its day alone, and
-what a day holds stays as it is when the next begins.
+Raw is answers, of chains and of tickers one by one, and messages of sockets. A partition is a day:
+a snapshot made every minute is folded in with those of its day alone, and what a day holds stays as
+it is when the next begins.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.deribit.answer import OK
 from etl.proof.protocol import ticks_of
 from etl.snapshots.answers import decode_chain
+from etl.snapshots.blocks import Block, Judged, assemble, blocks_of, has_minutes, judge
+from etl.snapshots.keeping import Keeping
+from etl.snapshots.published import Published
 from etl.snapshots.quotes import instant_of, transform
 from etl.snapshots.sent import CHAIN, METHODS, attempts_of, folder_of, sent
+from etl.snapshots.socket import hours_of, names_in, unfolded
+from etl.snapshots.ticker_messages import FAMILY, MINUTE_MS, currencies_of
 from lake import raw
-from lake.arrow import arrow
-from lake.ledger import Record, read_record
-from lake.lock import locked
+from lake.ledger import Record
 from lake.partition import Partition
 from lake.paths import Lake
-from lake.publish import Content, publish, tidy
-from lake.read import checksum, read_table
-from lake.span import is_period, period_of
+from lake.publish import Content
+from lake.read import checksum
+from lake.span import is_period, period_of, period_span
 from lake.write import remove_leftovers
 from validators import contract
 from validators.schemas.option_tickers import OptionTickers
 
 DATASET = "option_tickers"
-KEY = contract.key_of(OptionTickers)
 JUDGED = 1  # raised when the same raw would be folded otherwise
 
 
@@ -47,70 +51,50 @@ def day_of(attempt: raw.Attempt) -> str:
 
 
 def staged(lake: Lake) -> Iterator[Partition]:
-    """Yield the partitions some chain was staged of, sorted."""
-    for folder in sorted(lake.raw(CHAIN).glob("currency=*/kind=option/day=*")):
+    """Yield the partitions that a chain was staged of, or tickers came of, sorted."""
+    found = {*_new(lake)}
+    for folder in lake.raw(CHAIN).glob("currency=*/kind=option/day=*"):
         keys = dict(part.split("=", 1) for part in folder.parts[-3:])
         if is_period(keys["day"]):
             one = Partition(DATASET, keys["currency"], keys["day"])
             if lake.ledger(one).exists() or OK in raw.read(folder)["outcome"].to_pylist():
-                yield one
+                found.add(one)
+    found |= {one for one in lake.partitions(DATASET) if one not in found and _heard(lake, one)}
+    yield from sorted(found)
+
+
+def _new(lake: Lake) -> Iterator[Partition]:
+    """Yield the partitions that no fold has looked for in some file of messages."""
+    for day, heard in unfolded(lake, FAMILY, DATASET, "day"):
+        next_ms = period_span(day).end_ms
+        days = [day] if heard.last_ms < next_ms - MINUTE_MS else [day, period_of(next_ms, "day")]
+        for currency in currencies_of(heard.channels):
+            yield from (Partition(DATASET, currency, each) for each in days)
+
+
+def _heard(lake: Lake, partition: Partition) -> tuple[str, ...]:
+    """Return the files of messages a partition is made from: of its day, and of the hour before."""
+    hours = hours_of(partition.span)
+    return names_in(lake, FAMILY, range(hours.start - 1, hours.stop))
 
 
 def segments(lake: Lake, partition: Partition) -> tuple[str, ...]:
     """Return the raw files of a partition, by their names below the folder of their method."""
-    return tuple(
+    answers = tuple(
         f"{method}/{name}"
         for method in METHODS
         for name in raw.segments(folder_of(lake, method, partition.part, partition.period))
     )
-
-
-def is_folded(record: Record | None, found: tuple[str, ...]) -> bool:
-    """Whether a line says all that these raw files amount to, by the rules of today."""
-    return record is not None and record.segments == found and record.judged == JUDGED
-
-
-def rebuild(lake: Lake, partition: Partition) -> Record:
-    """Fold a partition and publish it, whatever is published already.
-
-    Raises
-    ------
-    CorruptFileError
-        If a raw segment cannot be read.
-    PartitionBusyError
-        If another process writes it.
-    """
-    return refresh(lake, partition, anew=True)
-
-
-def refresh(lake: Lake, partition: Partition, *, anew: bool = False, wait: bool = False) -> Record:
-    """Fold what was staged of a partition, publish it, and return its line.
-
-    Raises
-    ------
-    CorruptFileError
-        If a raw segment cannot be read.
-    PartitionBusyError
-        If another process writes it and `wait` is false.
-    """
-    with locked(lake, [partition], wait=wait):
-        tidy(lake, partition)
-        for method in METHODS:
-            remove_leftovers(folder_of(lake, method, partition.part, partition.period))
-        held = read_record(lake, partition)
-        if held is not None and not anew and is_folded(held, segments(lake, partition)):
-            return held
-        content = fold(lake, partition, None if anew else held)
-        publish(lake, partition, content, anew=anew)
-        return content.record
+    return answers + _heard(lake, partition)
 
 
 def fold(lake: Lake, partition: Partition, held: Record | None = None) -> Content:
     """Return what was staged of a partition amounts to.
 
-    Of two rows of one option and instant that of the latest answer is kept, and a ticker's before
-    a chain's. With the line of what is `held`, only what was staged since is decoded; the same
-    comes out.
+    Of two rows of one option and instant that of the latest answer is kept, a ticker's before a
+    chain's, and what came over a socket before both. With the line of what is `held`, only what
+    was staged since is decoded; the same comes out. It is made hour by hour: a day of tickers does
+    not fit into memory.
 
     Raises
     ------
@@ -120,16 +104,15 @@ def fold(lake: Lake, partition: Partition, held: Record | None = None) -> Conten
     found = segments(lake, partition)
     known = held.segments if held and _is_onto(lake, partition, held, found) else ()
     added = sorted({*found} - {*known})
-    valid, rejected = _judged(transform(sent(lake, partition, added), partition.part))
+    asked = judge(transform(sent(lake, partition, added), partition.part))
+    blocks = blocks_of(partition, found, known)
     attempts = sum(attempts_of(lake, partition, method, added).num_rows for method in METHODS)
     if held and known:
-        clean, aside = _published(lake, partition, rejected)
-        is_altered = held.checksum != _digest(clean)
-        if is_altered or _instants(clean, aside) & _instants(valid, rejected):
-            return fold(lake, partition)  # or more came of a snapshot that is folded
-        valid, rejected = pl.concat([clean, valid]), pl.concat([aside, rejected])
+        if not _can_add(lake, partition, held, asked, blocks):
+            return fold(lake, partition)  # what is held was altered, or more came of its instants
         attempts += held.attempts
-    return _content(valid, rejected, found, attempts)
+    rows, aside = assemble(lake, partition, blocks, asked)
+    return _content(rows, aside, found, attempts)
 
 
 def _is_onto(lake: Lake, partition: Partition, held: Record, found: Sequence[str]) -> bool:
@@ -138,58 +121,48 @@ def _is_onto(lake: Lake, partition: Partition, held: Record, found: Sequence[str
     return is_there and held.judged == JUDGED and {*held.segments} <= {*found}
 
 
-def _published(
-    lake: Lake, partition: Partition, none: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return what is published of a partition, and what is set aside of it."""
-    clean, aside = (
-        pl.DataFrame(read_table(path)) if path.exists() else none.clear()
-        for path in (lake.clean(partition), lake.quarantine(partition))
+def _can_add(
+    lake: Lake, partition: Partition, held: Record, asked: Judged, blocks: Sequence[Block]
+) -> bool:
+    """Whether nothing of what was staged since is of an instant that is folded, and kept."""
+    published = Published(lake, partition)
+    if not published.is_as_told(held):
+        return False
+    instants = published.instants()
+    coming = np.concatenate([ticks_of(frame) for frame in asked])
+    return not np.isin(coming, instants).any() and not any(
+        block.names and block.keeps and has_minutes(instants, block.span) for block in blocks
     )
-    return clean.select(*OptionTickers.to_schema().columns), aside
 
 
-def _digest(clean: pl.DataFrame) -> str | None:
-    return checksum(arrow(clean)) if len(clean) else None
-
-
-def _instants(*frames: pl.DataFrame) -> set[Any]:
-    return {one for frame in frames for one in frame["timestamp"].unique()}
-
-
-def _judged(told: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that are kept, one an option and instant, and those set aside, and why."""
-    is_refused = pl.col("refused").is_not_null()
-    split = contract.split(told.filter(~is_refused).drop("refused"), OptionTickers)
-    refused = told.filter(is_refused).rename({"refused": "failed_check"})
-    rejected = pl.concat([split.rejected, refused.select(split.rejected.columns)])
-    latest = split.valid.sort(*KEY, "is_ticker", "attempt_id", maintain_order=True)
-    valid = latest.unique(KEY, keep="last", maintain_order=True)
-    return valid.drop("is_ticker", "attempt_id"), rejected.drop("is_ticker")
-
-
-def _content(
-    valid: pl.DataFrame, rejected: pl.DataFrame, found: tuple[str, ...], attempts: int
-) -> Content:
+def _content(rows: pa.Table, aside: pa.Table, found: tuple[str, ...], attempts: int) -> Content:
     """Return rows as they are published, with their line."""
-    clean = valid.sort(KEY)
-    contract.check_key(clean, KEY)  # the rest was asked row by row
-    aside = rejected.sort(*KEY, "attempt_id", "failed_check", maintain_order=True)
-    table = arrow(clean)
-    first_ms, last_ms = _bounds_ms(clean)
+    stamps = pc.min_max(rows["timestamp"].cast(pa.int64())).as_py()
     record = Record(
-        rows=len(clean),
-        first_ms=first_ms,
-        last_ms=last_ms,
-        checksum=_digest(clean),
-        quarantined=len(aside),
+        rows=rows.num_rows,
+        first_ms=stamps["min"] // 1000 if rows.num_rows else None,
+        last_ms=stamps["max"] // 1000 if rows.num_rows else None,
+        checksum=checksum(rows) if rows.num_rows else None,
+        quarantined=aside.num_rows,
         attempts=attempts,
         judged=JUDGED,
         segments=found,
     )
-    return Content(record, table, arrow(aside), layout=contract.layout_of(OptionTickers))
+    return Content(record, rows, aside, layout=contract.layout_of(OptionTickers))
 
 
-def _bounds_ms(clean: pl.DataFrame) -> tuple[int, int] | tuple[None, None]:
-    ticks = ticks_of(clean)
-    return (int(ticks.min()), int(ticks.max())) if ticks.size else (None, None)
+def _tidied(lake: Lake, partition: Partition) -> None:
+    for method in METHODS:
+        remove_leftovers(folder_of(lake, method, partition.part, partition.period))
+
+
+_KEEPING = Keeping(
+    judged=JUDGED,
+    staged=staged,
+    new=lambda lake, _: _new(lake),
+    segments=segments,
+    fold=fold,
+    tidied=_tidied,
+)
+is_folded, rebuild = _KEEPING.is_folded, _KEEPING.rebuild
+refresh, refresh_all = _KEEPING.refresh, _KEEPING.refresh_all

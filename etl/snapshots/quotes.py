@@ -29,7 +29,8 @@ def transform(rows: pl.DataFrame, currency: str) -> pl.DataFrame:
     ----------
     rows
         Rows as sent, volatilities in percent, with the `timestamp_ms` of their snapshot, whether
-        each `is_ticker`, and its `attempt_id`.
+        each `is_ticker`, its `attempt_id`, and how long before and after its snapshot it may be
+        quoted, `before_ms` and `after_ms`; null where that does not matter.
     currency
         What the options settle in.
     """
@@ -56,12 +57,12 @@ def _refused(currency: str) -> pl.Expr:
     is_option = (pl.col("name_kind") == "option").fill_null(value=False)
     is_other = is_option & (pl.coalesce("counter", "base") != currency)
     age = pl.col("timestamp_ms") - pl.col("quoted_ms")
-    is_late = ~pl.col("is_ticker") & (age < 0)  # tickers are asked for one after the other
+    is_outside = (age > pl.col("before_ms")) | (-age > pl.col("after_ms"))
     is_twice = pl.struct("attempt_id", "instrument").is_duplicated()
     reasons = {
         "instrument:no_option": ~is_option,
         "instrument:other_currency": is_other,
-        "quoted_at:other_instant": (age > CLOCK_MS) | is_late,
+        "quoted_at:other_instant": is_outside,
         "came_twice": is_twice,
     }
     words = [pl.when(each).then(pl.lit(word)) for word, each in reasons.items()]

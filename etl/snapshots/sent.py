@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from etl.deribit.answer import OK
 from etl.snapshots.answers import decode_chain, decode_tickers
-from etl.snapshots.quotes import instant_of
+from etl.snapshots.quotes import CLOCK_MS, instant_of
 from lake import raw
 from lake.partition import Partition
 from lake.paths import Lake
@@ -90,4 +90,6 @@ def _placed(
         pl.Series("timestamp_ms", instants_ms, pl.Int64),
         pl.Series("attempt_id", attempts, pl.String),
         pl.lit(is_ticker).alias("is_ticker"),
+        pl.lit(CLOCK_MS, pl.Int64).alias("before_ms"),
+        pl.lit(None if is_ticker else 0, pl.Int64).alias("after_ms"),  # one is asked after another
     )

@@ -32,7 +32,8 @@ class OptionTickers(pa.DataFrameModel):
     together. Where there is no bid, no ask or no last price, it is null. Amounts, `bid_iv`,
     `ask_iv` and Greeks come with `--tickers` alone; then all of the row is of its ticker, at
     `quoted_at`, and its mark has four decimals where a chain's has eight. Marks are kept as they
-    are sent, flat ones too. A day and settlement currency stand in one file.
+    are sent, flat ones too. Tickers that came over sockets stand at each full minute of our clock,
+    the last of the minute before. A day and settlement currency stand in one file.
     """
 
     timestamp: Moment = pa.Field(
