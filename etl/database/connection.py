@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,14 @@ WHERE e.extname = 'timescaledb' AND n.nspname <> ALL (current_schemas(false))
 """
 
 
-def connect(settings: Settings, *, autocommit: bool = False) -> dbapi.Connection:
+def connect(
+    settings: Settings, *, autocommit: bool = False, parameters: Mapping[str, str] | None = None
+) -> dbapi.Connection:
     """Return a connection whose time zone is UTC; closing it without a commit rolls back.
 
     Where to: `settings.dsn`, else libpq's own environment (``PGHOST``, …), else the server of
     ``db up``. libpq reads passwords from ``PGPASSWORD`` or a passfile where the DSN has none.
+    Parameters of libpq are those the DSN does not state itself.
 
     Raises
     ------
@@ -55,7 +58,9 @@ def connect(settings: Settings, *, autocommit: bool = False) -> dbapi.Connection
     failure = None
     try:
         driver = adbc_driver_postgresql.dbapi
-        connection: dbapi.Connection = driver.connect(_complete(dsn), autocommit=autocommit)
+        connection: dbapi.Connection = driver.connect(
+            _complete(dsn, parameters or {}), autocommit=autocommit
+        )
     except dbapi.Error as error:
         failure = _refusal(dsn, error)
     if failure is not None:  # raised out here, so that it does not carry libpq's own text along
@@ -163,10 +168,11 @@ def execute_script(connection: dbapi.Connection, sql: str) -> None:
         statement.execute_update()
 
 
-def _complete(dsn: str) -> str:
-    extra = {"fallback_application_name": "deribit-lake"}
-    if "PGCONNECT_TIMEOUT" not in os.environ:
-        extra["connect_timeout"] = str(CONNECT_SECONDS)
+def _complete(dsn: str, parameters: Mapping[str, str]) -> str:
+    extra = {"fallback_application_name": "deribit-lake", "connect_timeout": str(CONNECT_SECONDS)}
+    extra |= parameters
+    if "PGCONNECT_TIMEOUT" in os.environ:
+        del extra["connect_timeout"]
     return with_defaults(dsn, **extra)
 
 

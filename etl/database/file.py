@@ -10,7 +10,7 @@ import pyarrow as pa
 from adbc_driver_postgresql.dbapi import Connection
 
 from etl.database.ahead import ahead
-from etl.database.ledger import Held, note
+from etl.database.ledger import Held, confirm, note
 from etl.database.months import is_touched
 from etl.database.parts import Batch, Entry, bars, models_of
 from lake.read import checksum
@@ -36,6 +36,10 @@ class File:
     def note(self, rows: Mapping[Entry, int], sums: Mapping[Entry, str]) -> None:
         """Write what months now hold into the database's ledger, in the open transaction."""
         note(self.connection, self.batch.source, rows, sums)
+
+    def confirm(self, held: Mapping[Entry, Held]) -> None:
+        """Write that months are those of this file, in the open transaction."""
+        confirm(self.connection, self.batch.source, held)
 
     @property
     def is_due(self) -> bool:

@@ -16,10 +16,11 @@ from adbc_driver_postgresql.dbapi import Connection
 from etl.config import Settings
 from etl.database.connection import connect, database_errors, transaction
 from etl.database.file import File, read_ahead
-from etl.database.ledger import held_by_file
+from etl.database.ledger import Held, held_by_file
 from etl.database.locks import empty_tables
 from etl.database.parts import Entry, batches, check_has_table, loadable, strays
 from etl.database.report import LoadReport
+from etl.database.revise import allow_compressed
 from etl.database.schema import check_schema
 from etl.database.send import load_file, start
 from etl.dataset import Dataset
@@ -73,7 +74,7 @@ def load(  # noqa: PLR0913  (the options of one command)
     chosen = [batch for batch in there if parts is None or batch.partition.part in parts]
     with database_errors(), connect(settings) as connection:
         check_schema(connection)
-        _allow_compressed(connection)
+        allow_compressed(connection)
         with _only_loader(connection):
             sent: set[Entry] = set()
             for one in datasets:
@@ -134,23 +135,17 @@ def _own_lines(files: Iterable[File]) -> int:
 
 
 def _strangers(
-    held: Mapping[Partition, object], known: Collection[Partition], datasets: Collection[str]
+    held: Mapping[Partition, Mapping[Entry, Held]],
+    known: Collection[Partition],
+    datasets: Collection[str],
 ) -> list[str]:
     """Name what the database holds and this lake has never heard of: it is left alone."""
     return [
         f"the database holds {one}, which this lake does not know"
         for one in sorted(held)
         if one.dataset in datasets and one not in known
+        if not all(line.is_live for line in held[one].values())
     ]
-
-
-def _allow_compressed(connection: Connection) -> None:
-    """Let a revision decompress as many rows as it meets, where the server compresses at all."""
-    with transaction(connection), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config(name, '0', false) FROM pg_settings "
-            "WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
-        )
 
 
 @contextmanager

@@ -11,6 +11,14 @@ from etl.database.parts import models_of
 from etl.database.tables import Table, table_of
 from etl.dataset import Dataset
 
+TURN = 0x7475726E  # "turn": loader and micro-batches write by turns, a transaction each
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait, in the open transaction, until no other writer of ours is in one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock($1)", (TURN,))
+
 
 def lock_rows(connection: Connection, dataset: Dataset) -> None:
     """Wait, in the open transaction, until nobody keeps writers out of a dataset's tables."""
@@ -19,6 +27,7 @@ def lock_rows(connection: Connection, dataset: Dataset) -> None:
 
 def empty_tables(connection: Connection, dataset: Dataset) -> None:
     """Empty the tables a dataset fills and forget what was loaded, in the open transaction."""
+    take_turn(connection)
     with connection.cursor() as cursor:
         for name, table in _tables(dataset).items():
             cursor.execute(f"TRUNCATE {table.path}")
@@ -45,6 +54,7 @@ def is_empty(connection: Connection, table: Table) -> bool:
 
 
 def _lock(connection: Connection, dataset: Dataset, mode: str) -> None:
+    take_turn(connection)
     paths = ", ".join(table.path for table in _tables(dataset).values())
     with connection.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {paths} IN {mode} MODE")

@@ -75,6 +75,7 @@ def policies_in_force(connection: Connection) -> str:
 
 def _bring_up(connection: Connection, folder: Path) -> list[str]:
     done = [f"applied {name}" for name in _apply(connection, folder)]
+    fetch(connection, f"SELECT pg_advisory_xact_lock({LOCK})")
     before = _catalog(connection)
     for name in AGAIN:
         execute_script(connection, (SQL / name).read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ each, the currency they settle in. A file fills the lines of its period, of one 
 a table without time has one line, without a month.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -46,13 +46,17 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A file of the lake on its way into the database; `source` is the checksum of its content."""
+    """A file of the lake on its way into the database; `source` is the checksum of its content.
+
+    None of the same part that `is_newest` has rows of a later period.
+    """
 
     dataset: Dataset
     partition: Partition
     rows: int
     source: str
     read: Callable[[], dict[Entry, pa.Table]]
+    is_newest: bool
 
 
 def loadable() -> list[Dataset]:
@@ -124,10 +128,19 @@ def batches(lake: Lake, dataset: Dataset) -> Iterator[Batch]:
     CorruptFileError
         If a ledger cannot be read.
     """
-    for partition, record in records(lake, dataset.name):
+    there = list(records(lake, dataset.name))
+    newest = newest_periods((partition, record.rows) for partition, record in there)
+    for partition, record in there:
         if record.checksum or record.wanted:
             read = partial(_parts, lake, dataset, partition, record)
-            yield Batch(dataset, partition, record.rows, record.checksum or "", read)
+            is_newest = partition.period >= newest.get(partition.part, "")
+            source = record.checksum or ""
+            yield Batch(dataset, partition, record.rows, source, read, is_newest)
+
+
+def newest_periods(counts: Iterable[tuple[Partition, int]]) -> dict[str, str]:
+    """Return the last period of each part of which the lake has rows."""
+    return {one.part: one.period for one, rows in sorted(counts) if rows}
 
 
 def strays(lake: Lake, dataset: Dataset) -> list[str]:

@@ -7,18 +7,21 @@ from operator import itemgetter
 import pyarrow as pa
 from adbc_driver_postgresql.dbapi import Connection
 
+from etl.database.behind import joined, rows_behind, start_behind
 from etl.database.connection import transaction
 from etl.database.file import Contents, File, read_ahead
 from etl.database.fill import Keyed, Order, fillable, without_key
-from etl.database.ledger import Held
-from etl.database.locks import empty_tables, is_empty, lock_rows, take_empty
+from etl.database.ledger import Held, is_live, note_live
+from etl.database.locks import empty_tables, is_empty, lock_rows, take_empty, take_turn
 from etl.database.months import is_touched, month_bounds
 from etl.database.parts import NO_MONTH, Entry, models_of, schema_of
+from etl.database.read import SCOPE
 from etl.database.report import LoadReport
-from etl.database.revise import SCOPE, Differences, revise
+from etl.database.revise import Differences, revise
 from etl.database.tables import table_of
 from etl.dataset import Dataset
 from etl.progress import Progress
+from lake.read import checksum
 
 
 def start(
@@ -90,11 +93,9 @@ def load_file(file: File, contents: Contents, report: LoadReport) -> None:
     _revise(file, sorted(set(changed) - set(fresh)), contents, report)
     touched = {one for one in file.held if is_touched(one.month, file.span)}
     same = {one: file.held[one] for one in touched - set(changed)}
-    with transaction(file.connection):
-        file.note(
-            {one: held.rows for one, held in same.items()},
-            {one: held.checksum for one, held in same.items()},
-        )
+    with transaction(file.connection) as connection:
+        take_turn(connection)
+        file.confirm({one: held for one, held in same.items() if not held.is_live})
 
 
 def _is_appendable(entry: Entry, file: File, sums: Mapping[Entry, str]) -> bool:
@@ -144,18 +145,42 @@ def _ingest(file: File, entries: list[Entry], contents: Contents, report: LoadRe
 
 
 def _revise(file: File, changed: list[Entry], contents: Contents, report: LoadReport) -> None:
-    """Make the tables hold exactly what the lake has of some months, each with its bars."""
-    models = models_of(file.batch.dataset)
+    """Make the tables hold what the lake has of some months, and live rows, each with its bars."""
     months = [list(some) for _, some in groupby(sorted(changed, key=_month), key=_month)]
     for entries in months:
         with transaction(file.connection) as connection:
             lock_rows(connection, file.batch.dataset)
-            for entry in entries:
-                part = contents.parts[entry]
-                found = revise(connection, table_of(models[entry.table]), entry, part)
-                report.count(found, is_own=entry.table == file.name)
-                file.note({entry: part.num_rows}, contents.sums)
+            own = entries[0]._replace(table=file.name)
+            if is_live(connection, own):
+                _put_beside(file, own, contents.parts, report)
+            else:
+                _put(file, {one: contents.parts[one] for one in entries}, contents.sums, report)
         report.months_loaded += len(file.own(entries))
+
+
+def _put(
+    file: File, parts: Mapping[Entry, pa.Table], sums: Mapping[Entry, str], report: LoadReport
+) -> None:
+    """Make the tables hold exactly some parts of a month, in the open transaction."""
+    models = models_of(file.batch.dataset)
+    for entry, part in parts.items():
+        found = revise(file.connection, table_of(models[entry.table]), entry, part)
+        report.count(found, is_own=entry.table == file.name)
+    file.note({entry: part.num_rows for entry, part in parts.items()}, sums)
+
+
+def _put_beside(
+    file: File, own: Entry, months: Mapping[Entry, pa.Table], report: LoadReport
+) -> None:
+    """Make the tables hold a month of the lake, and the live rows behind it."""
+    start = start_behind(file.batch, months)
+    live = rows_behind(file.connection, file.batch.dataset, own, start)
+    parts = joined(file.batch.dataset, own, months.get(own), live)
+    sums = {entry: checksum(part) if part.num_rows else "" for entry, part in parts.items()}
+    _put(file, parts, sums, report)
+    if live.num_rows:
+        note_live(file.connection, parts)
+        report.live += live.num_rows
 
 
 def _month(entry: Entry) -> tuple[object, ...]:
@@ -163,4 +188,4 @@ def _month(entry: Entry) -> tuple[object, ...]:
 
 
 def _differs(held: Held | None, total: str) -> bool:
-    return held is None or held.checksum != total
+    return held is None or held.is_live or held.checksum != total

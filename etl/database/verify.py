@@ -1,7 +1,7 @@
 """Hold the database against the lake: counts, bounds and content, by instrument and month."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -9,7 +9,9 @@ from adbc_driver_postgresql.dbapi import Connection
 
 from etl.config import Settings
 from etl.database.ahead import ahead
-from etl.database.connection import connect, database_errors, fetch
+from etl.database.behind import behind, joined, start_behind, unknown
+from etl.database.connection import connect, database_errors, execute_script, fetch
+from etl.database.ledger import live_months
 from etl.database.months import months_of
 from etl.database.parts import (
     NO_MONTH,
@@ -19,17 +21,19 @@ from etl.database.parts import (
     batches,
     bounds_of,
     has_time,
-    in_table,
     loadable,
     models_of,
+    partition_of,
 )
-from etl.database.revise import SCOPE
+from etl.database.read import read_rows
 from etl.database.schema import check_schema
 from etl.database.tables import Table, bars_of, table_of
 from etl.dataset import Dataset
-from lake.partition import Partition
 from lake.paths import Lake
 from lake.read import checksum
+
+# What is written meanwhile is in no table or in all.
+_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,31 @@ class Difference:
     database: str
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The rows of the lake that were compared, every difference, and live rows by dataset."""
+
+    rows: int
+    differences: list[Difference]
+    live: dict[str, int]
+
+
 def verify_database(
     settings: Settings, lake: Lake, datasets: Sequence[Dataset] | None = None
 ) -> tuple[int, list[Difference]]:
-    """Return the number of rows compared, and every difference.
+    """Return the number of rows compared, and every difference, as `compare`."""
+    found = compare(settings, lake, datasets)
+    return found.rows, found.differences
+
+
+def compare(
+    settings: Settings, lake: Lake, datasets: Sequence[Dataset] | None = None
+) -> Comparison:
+    """Return what holding the database against the lake found.
 
     Both sides pass through one Arrow function: the database is read back, not asked for a digest.
+    Live rows, in months of which the database's ledger says so and behind the last row the lake
+    has of their part, are no difference, and counted; hours and days are to be those of both.
 
     Raises
     ------
@@ -57,24 +80,63 @@ def verify_database(
     LoadError, CorruptFileError
         If a file of the lake is not what its ledger says.
     """
-    compared = 0
-    found: list[Difference] = []
     with database_errors(), connect(settings) as connection:
         check_schema(connection)
-        for dataset in loadable() if datasets is None else datasets:
-            rows: Counter[tuple[str, str]] = Counter()
-            chosen = list(batches(lake, dataset))
-            for batch, held in zip(chosen, ahead([*map(_reading, chosen)]), strict=True):
-                subjects = {entry.subject for entry in held} or {batch.partition.part}
-                there = _read_back(connection, batch, sorted(subjects))
-                found += _compare(held, there)
-                rows.update(_rows_by_series(there))
-                compared += batch.rows
-            for model in models_of(dataset).values():
-                found += _elsewhere(connection, table_of(model), rows)
-            for model in bars_of(dataset.model):
-                found += _shown(connection, table_of(model))
-    return compared, found
+        connection.commit()
+        execute_script(connection, _ONE_MOMENT)
+        marked = live_months(connection)
+        chosen = loadable() if datasets is None else datasets
+        found = [_compare_one(connection, lake, dataset, marked) for dataset in chosen]
+    live = {dataset.name: count for dataset, (*_, count) in zip(chosen, found, strict=True)}
+    return Comparison(
+        sum(rows for rows, *_ in found),
+        [each for _, differences, _ in found for each in differences],
+        {name: count for name, count in live.items() if count},
+    )
+
+
+def _compare_one(
+    connection: Connection, lake: Lake, dataset: Dataset, marked: Iterable[Entry]
+) -> tuple[int, list[Difference], int]:
+    """Return the rows of a dataset that were compared, what differs, and how many are live."""
+    found, rows, live = list[Difference](), Counter[tuple[str, str]](), 0
+    own = [month for month in marked if month.table == dataset.name]
+    chosen = list(batches(lake, dataset))
+    chosen += unknown(dataset, chosen, own)
+    for batch, held in zip(chosen, ahead([*map(_reading, chosen)]), strict=True):
+        months = [month for month in own if partition_of(dataset, month) == batch.partition]
+        subjects = {entry.subject for entry in [*held, *months]} or {batch.partition.part}
+        there = _read_back(connection, batch, sorted(subjects))
+        expected = _with_live(batch, held, there, months)
+        live += _own_rows(dataset, expected) - _own_rows(dataset, held)
+        found += _compare(expected, there)
+        rows.update(_rows_by_series(there))
+    for model in models_of(dataset).values():
+        found += _elsewhere(connection, table_of(model), rows)
+    for model in bars_of(dataset.model):
+        found += _shown(connection, table_of(model))
+    return sum(batch.rows for batch in chosen), found, live
+
+
+def _with_live(
+    batch: Batch,
+    held: Mapping[Entry, pa.Table],
+    there: Mapping[Entry, pa.Table],
+    months: Iterable[Entry],
+) -> dict[Entry, pa.Table]:
+    """Return what the database is to hold: the rows of the lake, and live ones it may have."""
+    expected = dict(held)
+    for month in months:
+        start = start_behind(batch, held)
+        live = behind(there[month], start) if month in there else None
+        if live is not None and live.num_rows:
+            parts = joined(batch.dataset, month, held.get(month), live)
+            expected |= {entry: rows for entry, rows in parts.items() if rows.num_rows}
+    return expected
+
+
+def _own_rows(dataset: Dataset, parts: Mapping[Entry, pa.Table]) -> int:
+    return sum(rows.num_rows for entry, rows in parts.items() if entry.table == dataset.name)
 
 
 def _reading(batch: Batch) -> Callable[[], dict[Entry, pa.Table]]:
@@ -123,32 +185,13 @@ def _read_back(
     found: dict[Entry, pa.Table] = {}
     for name, model in models_of(batch.dataset).items():
         for subject in subjects:
-            rows = _query(connection, table_of(model), batch.partition, subject)
-            rows = in_table(rows, model, may_hold_nan=True)  # a difference, like any other
+            rows = read_rows(connection, model, subject, bounds_of(batch.partition))
             if has_time(table_of(model)):
                 months = months_of(rows).items()
                 found |= {Entry(name, subject, month): part for month, part in months}
             elif rows.num_rows:
                 found[Entry(name, subject, NO_MONTH)] = rows
     return found
-
-
-def _query(connection: Connection, table: Table, partition: Partition, subject: str) -> pa.Table:
-    """Return the rows of a subject in a file's period, in the order of the key."""
-    columns = ", ".join(
-        f"{one.name}::text" if one.type == "jsonb" else one.name for one in table.columns
-    )
-    where, order = "", table.key
-    bounds: tuple[object, ...] = ()
-    if has_time(table):
-        where = f"WHERE {SCOPE.format(subject=table.subject)}"
-        order, bounds = table.key_within, (subject, *bounds_of(partition))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {columns} FROM {table.path} AS held {where} ORDER BY {', '.join(order)}",  # noqa: S608  (ours)
-            bounds,
-        )
-        return cursor.fetch_arrow_table()
 
 
 def _elsewhere(

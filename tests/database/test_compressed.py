@@ -9,10 +9,12 @@ import pytest
 from etl.catalog import find
 from etl.database.connection import connect, execute_script, fetch
 from etl.database.fill import Order, fillable
+from etl.database.live import LiveWriter, Sent
 from etl.database.parts import Entry, batches
 from etl.database.tables import table_of
 from etl.database.verify import verify_database
 from etl.errors import LoadError
+from lake.arrow import arrow
 from lake.paths import Lake
 from tests.database.conftest import GIVEN
 from tests.database.test_bars import assert_bars_are_the_lake_s, uneven
@@ -133,6 +135,31 @@ def test_a_full_load_of_what_is_the_same_decompresses_nothing(community):
 
     assert (done.months_loaded, done.inserted + done.updated + done.deleted) == (2, 0)
     assert loose(community) == 0
+
+
+def test_live_rows_the_same_as_compressed_ones_decompress_nothing(community):
+    bring(community)
+    with LiveWriter(community) as writer:
+        assert writer.send(CANDLES, arrow(uneven(START, END))) == Sent()
+
+    assert loose(community) == 0
+
+
+def test_live_rows_in_and_behind_compressed_chunks_are_the_lake_s_after_a_load(community):
+    noon, rows = END - timedelta(hours=12), uneven(START, END)
+    publish(community.root, rows.filter(pl.col("timestamp") < noon))
+    bring(community)
+    here = pl.col("timestamp").dt.date() >= date(2025, 1, 19)
+    with LiveWriter(community) as writer:
+        late = rows.filter(here)
+        assert writer.send(CANDLES, arrow(late)) == Sent(inserted=720, marked=1)
+        revised = late.with_columns(pl.col("close") + 0.25)
+        assert writer.send(CANDLES, arrow(revised)) == Sent(updated=1440)
+    publish(community.root, rows)
+    assert bring(community).updated == 1440
+
+    assert is_verified(community)
+    assert_bars_are_the_lake_s(community)
 
 
 def test_a_month_new_in_a_compressed_chunk_is_appended(community):
