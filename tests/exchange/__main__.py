@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import time
 
+from tests.exchange.clock import Clock
 from tests.exchange.deliveries import READINGS
 from tests.exchange.faults import Faults, named
 from tests.exchange.incidents import milliseconds
@@ -17,7 +18,9 @@ from tests.exchange.option_market.vices import NAMES as VICES
 from tests.exchange.outage import FORMS, Outage
 from tests.exchange.path import EPOCH_MS, HOUR_MS, HOURS
 from tests.exchange.rate_faults import RateFaults, switched
-from tests.exchange.server import Exchange
+from tests.exchange.server import UNREAD_BYTES, Exchange
+from tests.exchange.socket import strikes
+from tests.exchange.socket.strikes import Strikes
 
 _READINGS = "fridays until 2020-02-03 and daily since, or daily since 2019-07-26"
 
@@ -29,7 +32,8 @@ def main() -> None:
 
 
 def _exchange(options: argparse.Namespace) -> Exchange:
-    now_ms = options.now or time.time_ns() // 1_000_000
+    clock = _clock(options)
+    now_ms = clock.read_us() // 1000
     market = Market(
         options.seed,
         now_ms,
@@ -43,16 +47,28 @@ def _exchange(options: argparse.Namespace) -> Exchange:
     market.world.warm(options.warm, now_ms)
     return Exchange(
         market,
-        is_frozen=options.now is not None,
+        clock,
         latency_s=options.latency_ms / 1000,
-        limits=Limits(time.monotonic, enforced=not options.no_limits),
+        limits=Limits(clock.seconds, enforced=not options.no_limits),
         faults=Faults(options.faults, options.fault_seed, every=options.every),
-        outage=_outage(options),
+        outage=_outage(options, clock),
+        strikes=Strikes(options.socket_faults, options.fault_seed, list(options.maintenance)),
+        unread_bytes=options.unread_bytes,
+        has_replayed_tickers=options.tickers_replay,
         rate_faults=RateFaults(options.rate_faults),
     )
 
 
-def _outage(options: argparse.Namespace) -> Outage | None:
+def _clock(options: argparse.Namespace) -> Clock:
+    """Return the clock: frozen where a moment is given and no speed."""
+    if options.speed is None:
+        return Clock.frozen(options.now) if options.now else Clock.real()
+    started = time.time() if options.started is None else options.started
+    now_us = round(started * 1e6) if options.now is None else options.now * 1000
+    return Clock(now_us, started, options.speed)
+
+
+def _outage(options: argparse.Namespace, clock: Clock) -> Outage | None:
     if options.outage is None:
         return None
     return Outage(
@@ -61,6 +77,7 @@ def _outage(options: argparse.Namespace) -> Outage | None:
         options.outage_seconds,
         options.outage_requests,
         options.retry_after,
+        clock.seconds,
     )
 
 
@@ -75,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=_port, required=True, help="0 picks a free one")
     parser.add_argument("--seed", type=int, default=7, help="which market (default 7)")
     parser.add_argument("--now", type=_moment, help="freeze the present, e.g. 2025-10-18T00:00:00Z")
+    parser.add_argument("--speed", type=_speed, help="let the present run so many times as fast")
+    parser.add_argument(
+        "--started", type=float, help="the Unix second at which it was --now (default: the start)"
+    )
     parser.add_argument("--latency-ms", type=_latency, default=0.0, help="delay of every answer")
     parser.add_argument("--no-limits", action="store_true", help="serve as fast as it can")
     parser.add_argument("--faults", type=_faults, default=named("none"), help="none, all or names")
@@ -95,6 +116,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rate-faults", type=_switches, default=frozenset(), help="SOURCE:FAULT by commas"
     )
+    parser.add_argument(
+        "--socket-faults",
+        type=_socket_faults,
+        default={},
+        help="NAME or NAME:SECONDS or NAME:SECONDS:LASTING, by commas",
+    )
+    parser.add_argument(
+        "--maintenance", type=_windows, default=[], help="breaks, as START/END by commas"
+    )
+    parser.add_argument(
+        "--unread-bytes", type=int, default=UNREAD_BYTES, help="drop who leaves more unread"
+    )
+    parser.add_argument(
+        "--tickers-replay",
+        action="store_true",
+        help="render option tickers once a second and only change their timestamps",
+    )
     parser.add_argument("--fault-seed", type=int, default=0, help="which requests meet them")
     parser.add_argument(
         "--every", action="store_true", help="every answer meets one, until its fifth asking"
@@ -110,6 +148,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     return round(_within(text, 0, 65_535))
+
+
+def _speed(text: str) -> float:
+    return _within(text, 0.01, 10_000)
 
 
 def _latency(text: str) -> float:
@@ -161,6 +203,21 @@ def _switches(text: str) -> frozenset[str]:
         return switched(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _socket_faults(text: str) -> dict[str, tuple[float, float]]:
+    try:
+        return strikes.named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _windows(text: str) -> list[strikes.Window]:
+    try:
+        return strikes.windows(text)
+    except ValueError as error:
+        message = f"{text!r} is not START/END,…: {error}"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def _faults(text: str) -> frozenset[str]:

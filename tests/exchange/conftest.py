@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.exchange.clock import Clock
 from tests.exchange.faults import Faults, named
 from tests.exchange.incidents import milliseconds
 from tests.exchange.limits import Limits
@@ -55,7 +56,7 @@ def open_exchange(market):
         return Client(
             Exchange(
                 market.at(milliseconds(now)),
-                is_frozen=True,
+                Clock.frozen(milliseconds(now)),
                 latency_s=0.0,
                 limits=Limits(clock or (lambda: 0.0), enforced=clock is not None),
                 faults=Faults(named(faults), fault_seed),

@@ -15,12 +15,14 @@ MESSAGES = {
     10031: "invalid_args_for_instrument",
     10041: "settlement_in_progress",
     11029: "invalid_arguments",
+    11050: "bad_request",
     11051: "system_maintenance",
     11060: "not_supported_for_coinbase_routed_spot",
     11094: "internal_server_error",
     13009: "unauthorized",
     13019: "orderbook_closed",
     13020: "not_found",
+    13778: "raw_subscriptions_not_available_for_unauthorized",
 }
 
 

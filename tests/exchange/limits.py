@@ -15,6 +15,11 @@ MOST_CONNECTIONS = 32
 INSTRUMENT_CALLS = 50
 INSTRUMENT_REFILL = 1.0
 
+# So has public/subscribe: 3,000 of 30,000 credits a call.
+SUBSCRIPTION_CALLS = 10
+SUBSCRIPTION_REFILL = CREDIT_REFILL / 3_000
+SUBSCRIBE = "public/subscribe"
+
 
 class Bucket:
     """Credits that refill with time, up to a capacity."""
@@ -47,6 +52,7 @@ class Limits:
     credits_spent: int = 0
     _credits: dict[str, Bucket] = field(default_factory=dict)
     _instruments: dict[str, Bucket] = field(default_factory=dict)
+    _subscriptions: dict[str, Bucket] = field(default_factory=dict)
 
     def admits(self, address: str, method: str) -> bool:
         """Charge one call and tell whether it may go ahead."""
@@ -55,6 +61,8 @@ class Limits:
         return allowed
 
     def _afford(self, address: str, method: str) -> bool:
+        if method == SUBSCRIBE:
+            return self._subscription(address).spend(1)
         if not self._credit(address).spend(CREDITS_PER_CALL):
             return False
         return method != "public/get_instruments" or self._instrument(address).spend(1)
@@ -68,6 +76,13 @@ class Limits:
         if address not in self._instruments:
             self._instruments[address] = Bucket(INSTRUMENT_CALLS, INSTRUMENT_REFILL, self.clock)
         return self._instruments[address]
+
+    def _subscription(self, address: str) -> Bucket:
+        if address not in self._subscriptions:
+            self._subscriptions[address] = Bucket(
+                SUBSCRIPTION_CALLS, SUBSCRIPTION_REFILL, self.clock
+            )
+        return self._subscriptions[address]
 
 
 class Connections:

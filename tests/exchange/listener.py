@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tests.exchange.limits import Connections
 from tests.exchange.server import Exchange, application
+from tests.exchange.socket.line import Line
 
 BACKLOG = 256
 
@@ -93,14 +94,19 @@ async def listen(exchange: Exchange, port: int) -> None:
     config = uvicorn.Config(
         application(exchange),
         http=counted,  # type: ignore[arg-type]
+        ws=partial(Line, exchange=exchange, lines=lines),  # type: ignore[arg-type]
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_keep_alive=900,
+        timeout_keep_alive=exchange.clock.delay(900),  # type: ignore[arg-type]  # any number
     )
     with socket.create_server(("127.0.0.1", port), backlog=BACKLOG) as opened:
         listener = Listener(config)
         if exchange.outage:
             address = opened.getsockname()[1]
-            exchange.outage.shut = lambda seconds: listener.shut(seconds, address, lines)
+            exchange.outage.shut = lambda seconds: listener.shut(
+                exchange.clock.delay(seconds), address, lines
+            )
+        sending = asyncio.ensure_future(exchange.hub.run())
         await listener.serve(sockets=[opened])
+        sending.cancel()

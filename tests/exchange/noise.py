@@ -33,6 +33,11 @@ def mix(x: Bits) -> Bits:
     return x ^ (x >> np.uint64(31))
 
 
+def mix_of(text: bytes) -> int:
+    """Return 32 bits of a text, so that texts have an order that nobody chose."""
+    return zlib.crc32(text)
+
+
 @lru_cache(maxsize=1_024)
 def key(seed: int, *names: str) -> np.uint64:
     """Return the key of a noise channel, from a seed and what the channel is called."""
@@ -44,6 +49,14 @@ def key(seed: int, *names: str) -> np.uint64:
 def bits(channel: np.uint64, counter: Bits) -> Bits:
     """Return 64 random bits for each counter."""
     return mix(counter * np.uint64(_GOLDEN) + channel)
+
+
+def bits_of(channel: int, counter: int) -> int:
+    """Return the 64 random bits of one counter, those that `bits` gives."""
+    x = (counter * _GOLDEN + channel) & _MASK
+    x = ((x ^ (x >> 30)) * _MULTIPLIERS[0]) & _MASK
+    x = ((x ^ (x >> 27)) * _MULTIPLIERS[1]) & _MASK
+    return x ^ (x >> 31)
 
 
 def lane(word: Bits, index: int) -> NDArray[np.int64]:
@@ -67,6 +80,16 @@ def normal_of_lanes(word: Bits) -> Floats:
     """Return a nearly normal number from lanes 0 to 2 of each word, leaving lane 3 free."""
     total = lane(word, 0) + lane(word, 1) + lane(word, 2)
     return np.asarray((total - 98_302.5) / 32_768.0, dtype=np.float64)
+
+
+def exponential_of(x: float) -> float:
+    """Return e**x of one number, the same bits as `exponential` gives."""
+    y = x * 2.0**-_HALVINGS
+    even, odd = 1.0 + y * y / 12.0, y * 0.5
+    result = (even + odd) / (even - odd)
+    for _ in range(_HALVINGS):
+        result = result * result
+    return result
 
 
 def exponential(x: Floats) -> Floats:

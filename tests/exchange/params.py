@@ -54,6 +54,13 @@ class Params:
             raise ApiError(-32602, "must be a boolean", name)
         return value
 
+    def texts(self, name: str) -> list[str]:
+        """Return a list of strings."""
+        value = self._value(name, _REQUIRED)
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ApiError(-32602, "must be a list of strings", name)
+        return value
+
     def window(self) -> tuple[int, int]:
         """Return start_timestamp and end_timestamp [Unix ms]."""
         start, end = self.integer("start_timestamp"), self.integer("end_timestamp")

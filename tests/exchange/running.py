@@ -23,6 +23,15 @@ class RunningExchange:
     url: str
     pid: int
 
+    def strike(self, do: str, **told: Any) -> dict[str, Any]:
+        """Let something go wrong on sockets now, and return from when until when [Unix ms]."""
+        answer = httpx.post(
+            f"{self.url}/_exchange/socket", json={"do": do, **told}, trust_env=False
+        )
+        answer.raise_for_status()
+        struck: dict[str, Any] = answer.json()
+        return struck
+
     def stats(self) -> dict[str, Any]:
         """Return what it has been asked and what it answered."""
         answer = httpx.get(f"{self.url}/_exchange/stats", trust_env=False)
@@ -48,11 +57,15 @@ def running(  # noqa: PLR0913  (what an exchange can be told)
     warm: str = "",
     options_since: str = "",
     rate_faults: str = "",
+    speed: float | None = None,
+    started: float | None = None,
+    tickers_replay: bool = False,
     **outage: float | str,
 ) -> Iterator[RunningExchange]:
     """Start an exchange on a free port, and stop it in the end.
 
-    What else it is told are its options on outages, as ``outage="html_503", outage_after=20``.
+    What else it is told are its options on outages and sockets, as ``outage="html_503",
+    outage_after=20`` and ``socket_faults="cut:600", maintenance="2026-10-18T13:00Z/…"``.
     """
     options: dict[str, Any] = {"port": 0, "surface": surface, "option-activity": option_activity}
     options |= {"seed": seed, "latency-ms": latency_ms, "faults": faults, "lose": lose}
@@ -61,9 +74,12 @@ def running(  # noqa: PLR0913  (what an exchange can be told)
     options |= {"warm": warm} if warm else {}
     options |= {"options-since": options_since} if options_since else {}
     options |= {"rate-faults": rate_faults} if rate_faults else {}
+    options |= {"speed": speed} if speed else {}
+    options |= {"started": started} if started else {}
     words = [f"--{name}={value}" for name, value in options.items()]
     words += [] if limits else ["--no-limits"]
     words += ["--every"] if every else []
+    words += ["--tickers-replay"] if tickers_replay else []
     lists_options = option_activity != 1 or bool(options_since or warm)
     pid, told = born(words, lists_options=lists_options)
     with os.fdopen(told) as lines:

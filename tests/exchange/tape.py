@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,25 @@ RESOLUTIONS = {
 """Minutes per bar. All are aligned with 08:00 UTC, as Deribit's days are."""
 
 _CACHED_MINUTES = 700_000  # of all instruments together; a minute takes 56 bytes
+_HELD_DAYS = 3
+
+
+class Summary(NamedTuple):
+    """What a stretch of trading came to, in whole numbers as `Bars` has them."""
+
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    cost: int
+
+    def then(self, later: "Summary") -> "Summary":
+        """Return this stretch and a later one as one."""
+        return Summary(
+            self.open, max(self.high, later.high), min(self.low, later.low), later.close,
+            self.volume + later.volume, self.cost + later.cost,
+        )  # fmt: skip
 
 
 class BarCache:
@@ -56,6 +77,10 @@ class Tape:
         self._paths = paths
         self._seed = seed
         self._cache = cache
+        self.prints = lru_cache(maxsize=_HELD_DAYS)(self._day)
+        """An exchange day of the instrument; the last few are held."""
+        self._counts = [0]
+        self._until = lru_cache(maxsize=2)(self._summed)
 
     @property
     def path(self) -> Path:
@@ -89,10 +114,49 @@ class Tape:
             self._cache.put(key, bars)
         return bars
 
+    def last_day(self, now_ms: int) -> Summary | None:
+        """Return what happened in the 24 hours before a moment; None if there is no bar."""
+        first = -(-(now_ms - DAY_MINUTES * MINUTE_MS) // MINUTE_MS)
+        minute = now_ms // MINUTE_MS
+        return self._with_minute(self._until(first, minute), minute, now_ms % MINUTE_MS)
+
+    def _summed(self, first: int, end: int) -> Summary | None:
+        bars = self.bars(first, end, span=1, now_ms=end * MINUTE_MS)
+        if not len(bars.minute):
+            return None
+        return Summary(
+            int(bars.open[0]), int(bars.high.max()), int(bars.low.min()), int(bars.close[-1]),
+            int(bars.volume.sum()), int(bars.cost.sum()),
+        )  # fmt: skip
+
+    def _with_minute(self, before: Summary | None, minute: int, into_ms: int) -> Summary | None:
+        """Return a summary that has the trades of a minute's first milliseconds too."""
+        if not self.instrument.first_minute <= minute < self.instrument.end_minute:
+            return before
+        prints = self.prints(day_of(minute))
+        trades = prints.trades
+        column = minute - int(prints.minute[0])
+        is_in = trades.taken[:, column] & (trades.offset_ms[:, column] < into_ms)
+        if not is_in.any():
+            return before
+        volume, cost = prints.turnover
+        price = trades.price[is_in, column].tolist()
+        one = Summary(price[0], max(price), min(price), price[-1],
+                      int(volume[is_in, column].sum()), int(cost[is_in, column].sum()))  # fmt: skip
+        return one if before is None else before.then(one)
+
+    def trades_before(self, day: int) -> int:
+        """Return how many trades there were before an exchange day begins."""
+        first = day_of(self.instrument.first_minute)
+        while len(self._counts) <= day - first:
+            # Whatever else a day is made of takes much longer, and is not needed for this.
+            self._counts.append(self._counts[-1] + self._day(first + len(self._counts) - 1).count())
+        return self._counts[max(day - first, 0)]
+
     def log_price(self, moment_ms: int) -> float:
         """Return the log of the fair price at a moment [ln quote currency]."""
         minute = moment_ms // MINUTE_MS
-        day = self._day(day_of(minute))
+        day = self.prints(day_of(minute))
         into = minute - int(day.minute[0])
         share = moment_ms % MINUTE_MS / MINUTE_MS
         return float((1 - share) * day.log_price[into] + share * day.log_price[into + 1])
@@ -102,12 +166,12 @@ class Tape:
 
     def _closed(self, day: int) -> Bars:
         prints = self._day(day)
-        return bars_of(prints, prints.trades())
+        return bars_of(prints, prints.trades)
 
     def _forming(self, day: int, now_ms: int) -> Bars:
-        prints = self._day(day)
+        prints = self.prints(day)
         elapsed = now_ms - prints.minute * MINUTE_MS
-        bars = bars_of(prints, prints.trades().until(elapsed))
+        bars = bars_of(prints, prints.trades.until(elapsed))
         return bars[bars.minute * MINUTE_MS < now_ms]
 
     def _day(self, day: int) -> Day:

@@ -27,6 +27,9 @@ COMMAND = [sys.executable, "-m", "tests.exchange"]
         (["--port", "0", "--latency-ms", "fast"], "'fast' is not a number"),
         (["--port", "0", "--warm", "BTC,DOGE"], "'DOGE' is not one of BTC, ETH, USDC, SOL"),
         (["--port", "0", "--option-activity", "11"], "11 is not between 0 and 10"),
+        (["--port", "0", "--speed", "0"], "0 is not between 0.01 and 10000"),
+        (["--port", "0", "--socket-faults", "cuts"], "unknown socket fault 'cuts'"),
+        (["--port", "0", "--maintenance", "13:00"], "'13:00' is not START/END"),
         ([], "--port"),
     ],
 )

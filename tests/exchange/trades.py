@@ -6,6 +6,7 @@ aggregate of these trades, in whole price units and whole lots, so that every su
 """
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,18 +100,52 @@ class Day:
             name: noise.key(seed, instrument.name, name)
             for name in ("price", "lots", "filler", "quiet")
         }
-        shared = (noise.key(seed, instrument.perpetual, x) for x in ("level", "minute", "return"))
-        self.log_price, self.deviation = minutes_of_day(path, tuple(shared), day)
-        if not instrument.is_perpetual:
-            first_minute = int(self.minute[0])
-            self.log_price = future_of_day(seed, instrument, path, day, first_minute)
+        self._seed, self._path = seed, path
         self._counter = minutes_since(day)
 
+    @cached_property
     def trades(self) -> Trades:
-        """Return the day's trades."""
-        slots: Bits = self._counter * np.uint64(SLOTS) + _SLOT.view(np.uint64)
-        prices = noise.bits(self._key["price"], slots)
-        sizes = noise.bits(self._key["lots"], slots)
+        """The day's trades."""
+        return self._make()
+
+    @cached_property
+    def turnover(self) -> tuple[Ints, Ints]:
+        """Coin and quote currency of each trade, in smallest units."""
+        return amounts(self.instrument, self.trades)
+
+    @cached_property
+    def log_price(self) -> Floats:
+        """Log of the fair price at the start of each minute and at the end, shape (1441,)."""
+        if self.instrument.is_perpetual:
+            return self._perpetual[0]
+        minute = int(self.minute[0])
+        return future_of_day(self._seed, self.instrument, self._path, self._day, minute)
+
+    @property
+    def deviation(self) -> Floats:
+        """Deviation of the log return of each minute, shape (1440,)."""
+        return self._perpetual[1]
+
+    @cached_property
+    def _perpetual(self) -> tuple[Floats, Floats]:
+        channels = (
+            noise.key(self._seed, self.instrument.perpetual, name)
+            for name in ("level", "minute", "return")
+        )
+        return minutes_of_day(self._path, tuple(channels), self._day)
+
+    def count(self) -> int:
+        """Return how many trades there are, without making them."""
+        taken = self._taken(noise.lane(noise.bits(self._key["price"], self._slots), 3))
+        return int(np.count_nonzero(taken[:, self.minute < self.instrument.end_minute]))
+
+    @property
+    def _slots(self) -> Bits:
+        return self._counter * np.uint64(SLOTS) + _SLOT.view(np.uint64)
+
+    def _make(self) -> Trades:
+        prices = noise.bits(self._key["price"], self._slots)
+        sizes = noise.bits(self._key["lots"], self._slots)
         jitter = noise.lane(sizes, 3) * _SLOT_MS >> 16
         return Trades(
             taken=self._taken(noise.lane(prices, 3)),
@@ -168,8 +203,7 @@ def bars_of(day: Day, trades: Trades) -> Bars:
     last = trades.price[SLOTS - 1 - trades.taken[::-1].argmax(axis=0), rows]
     high = np.where(trades.taken, trades.price, -1).max(axis=0)
     low = np.where(trades.taken, trades.price, np.iinfo(np.int64).max).min(axis=0)
-    lots = np.where(trades.taken, trades.lots, 0)
-    volume, cost = _amounts(instrument, trades.price, lots)
+    volume, cost = (each.sum(axis=0) for each in amounts(instrument, trades))
     filler = last[np.maximum.accumulate(np.where(traded, rows, 0))]
     shown = [np.where(traded, column, filler) for column in (first, high, low, last)]
     # Before a day's first trade there is no price to repeat: the bar comes with the trade.
@@ -177,11 +211,12 @@ def bars_of(day: Day, trades: Trades) -> Bars:
     return Bars(day.minute, shown[0], shown[1], shown[2], shown[3], volume, cost)[kept]
 
 
-def _amounts(instrument: Instrument, price: Ints, lots: Ints) -> tuple[Ints, Ints]:
-    """Return coin and quote currency that changed hands, per minute, in smallest units."""
+def amounts(instrument: Instrument, trades: Trades) -> tuple[Ints, Ints]:
+    """Return coin and quote currency that changed hands, per slot and minute, in smallest units."""
+    lots = np.where(trades.taken, trades.lots, 0)
     if not instrument.is_inverse:
-        return lots.sum(axis=0), (lots * price).sum(axis=0)
+        return lots, lots * trades.price
     usd = lots * round(instrument.contract_size)
     scale = float(instrument.price_denominator * 10**instrument.volume_decimals)
-    coin = np.rint(usd * scale / np.maximum(price, 1)).astype(np.int64)
-    return coin.sum(axis=0), usd.sum(axis=0)
+    coin = np.rint(usd * scale / np.maximum(trades.price, 1)).astype(np.int64)
+    return coin, usd

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.exchange.clock import Clock
 from tests.exchange.conftest import Client
 from tests.exchange.faults import Faults, named
 from tests.exchange.incidents import milliseconds
@@ -39,7 +40,7 @@ def opened(quiet):
         return TradesClient(
             Exchange(
                 opens.at(milliseconds(now)),
-                is_frozen=True,
+                Clock.frozen(milliseconds(now)),
                 latency_s=0.0,
                 limits=Limits(lambda: 0.0, enforced=False),
                 faults=Faults(named(faults), fault_seed, every=every),

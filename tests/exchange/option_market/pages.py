@@ -126,10 +126,11 @@ def _told(made: list[bytes], ms: Ints, now_ms: int) -> list[bytes]:
     if len(ms) == 0 or ms[-1] <= now_ms - WITHHELD_MS:
         return made
     since = _at(ms, now_ms - WITHHELD_MS + 1)
-    return [*made[:since], *map(_without_liquidation, made[since:])]
+    return [*made[:since], *map(without_liquidation, made[since:])]
 
 
-def _without_liquidation(row: bytes) -> bytes:
+def without_liquidation(row: bytes) -> bytes:
+    """Return the JSON of a trade with nothing said of a liquidation."""
     return _LIQUIDATION.sub(b"", row)
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from tests.exchange.option_market.tape import OptionTape
 from tests.exchange.option_market.underlying import DAY_MS, MINUTE_MS
+from tests.exchange.path import EPOCH_MS
 
 _DAYS = 7
 
@@ -47,6 +48,9 @@ class OfOption:
         return {**self.ticker(is_linear=is_linear), "last": self.last}
 
 
+_NOTHING = OfOption()
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """Statistics by name."""
@@ -55,7 +59,7 @@ class Statistics:
 
     def of(self, name: str) -> OfOption:
         """Return the statistics of an option, empty if it did not trade."""
-        return self.named.get(name, OfOption())
+        return self.named.get(name, _NOTHING)
 
 
 def statistics_of(tape: OptionTape, currency: str, now_ms: int) -> Statistics:
@@ -65,20 +69,48 @@ def statistics_of(tape: OptionTape, currency: str, now_ms: int) -> Statistics:
 
 @lru_cache(maxsize=8)
 def _statistics(tape: OptionTape, currency: str, now_ms: int) -> Statistics:
-    day = pl.col("timestamp") >= now_ms - DAY_MS
-    worth = pl.col("price") * pl.col("amount")
-    if currency != "USDC":
-        worth = worth * pl.col("index_price")
+    day = (now_ms - EPOCH_MS) // DAY_MS
+    since = pl.col("timestamp") >= now_ms - DAY_MS
+    recent = pl.concat([_traded(tape, currency, day - 1), _traded(tape, currency, day)])
     found = (
-        tape.frame(currency, now_ms - _DAYS * DAY_MS, now_ms)
+        recent.filter(pl.col("timestamp") < now_ms)
         .group_by("instrument_name")
         .agg(
             last=pl.col("price").last(),
-            first=pl.col("price").filter(day).first(),
-            high=pl.col("price").filter(day).max(),
-            low=pl.col("price").filter(day).min(),
-            volume=pl.col("amount").filter(day).sum().round(4),
-            volume_usd=worth.filter(day).sum().round(2),
+            first=pl.col("price").filter(since).first(),
+            high=pl.col("price").filter(since).max(),
+            low=pl.col("price").filter(since).min(),
+            volume=pl.col("amount").filter(since).sum().round(4),
+            volume_usd=pl.col("worth").filter(since).sum().round(2),
         )
     )
-    return Statistics({row.pop("instrument_name"): OfOption(**row) for row in found.to_dicts()})
+    named = {row.pop("instrument_name"): OfOption(**row) for row in found.to_dicts()}
+    before = {
+        name: OfOption(last=price)
+        for name, ms, price in _last_before(tape, currency, day - 1).iter_rows()
+        if ms >= now_ms - _DAYS * DAY_MS
+    }
+    return Statistics(before | named)
+
+
+@lru_cache(maxsize=8)
+def _last_before(tape: OptionTape, currency: str, day: int) -> pl.DataFrame:
+    """Return the last trade of each option in the days before one."""
+    days = [_traded(tape, currency, each) for each in range(day + 1 - _DAYS, day)]
+    return (
+        pl.concat(days)
+        .group_by("instrument_name")
+        .agg(pl.col("timestamp").last(), pl.col("price").last())
+    )
+
+
+@lru_cache(maxsize=30)
+def _traded(tape: OptionTape, currency: str, day: int) -> pl.DataFrame:
+    """Return what statistics need of the trades of an exchange day, by time."""
+    start_ms = EPOCH_MS + day * DAY_MS
+    worth = pl.col("price") * pl.col("amount")
+    if currency != "USDC":
+        worth = worth * pl.col("index_price")
+    return tape.frame(currency, start_ms, start_ms + DAY_MS).select(
+        "instrument_name", "timestamp", "price", "amount", worth=worth
+    )
