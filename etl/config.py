@@ -1,9 +1,9 @@
 """Settings of a run: flags over environment over deribit-lake.toml over defaults."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, HttpUrl, ValidationError
+from pydantic import AnyUrl, BaseModel, ConfigDict, Field, HttpUrl, UrlConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,6 +14,56 @@ from pydantic_settings import (
 from etl.errors import UsageError
 
 CONFIG_FILE = Path("deribit-lake.toml")
+SECRETS = ("dsn", "collect.ping_url")
+"""Settings that no message repeats."""
+Kind = Literal["candles", "trades", "funding", "index", "dvol", "tickers", "marks", "quotes"]
+SocketUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["ws", "wss"], host_required=True)]
+
+
+class Collect(BaseModel):
+    """What `collect` keeps, and when it rings: also ``DERIBIT_LAKE_COLLECT__<FIELD>``.
+
+    An alarm rings where the newest data of a kind are older than its limit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    currencies: tuple[str, ...] = Field(
+        ("BTC", "ETH", "USDC"), description="settlement currencies all of which is collected"
+    )
+    instruments: tuple[str, ...] = Field(
+        (), description="perpetuals and futures, by name; none: all of the currencies"
+    )
+    kinds: tuple[Kind, ...] = Field(
+        ("candles", "trades", "funding", "index", "dvol", "tickers"),
+        description="kinds of data: those, and `marks`, `quotes`",
+    )
+    tickers: Literal["100ms", "agg2"] = Field("agg2", description="how often options' tickers come")
+    keep_tickers: Literal["minute", "all"] = Field(
+        "minute", description="which tickers are kept: the last of each minute, or all"
+    )
+    channels: tuple[str, ...] = Field((), description="other channels, kept as they come")
+    socket_url: SocketUrl | None = Field(None, description="where sockets go; follows `host`")
+    channels_per_socket: int = Field(1_500, ge=1, description="channels on one connection")
+    confirm_minutes: float = Field(15, gt=0, description="minutes between two looks by REST")
+    fold_at: str = Field(
+        "01:10", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="UTC, for the day before"
+    )
+    listen: str = Field("127.0.0.1:8642", description="address of the page; empty: none")
+    listen_beyond_loopback: bool = Field(default=False, description="let others see the page")
+    ping_url: HttpUrl | None = Field(None, repr=False, description="check of Healthchecks.io")
+    database: bool = Field(default=False, description="send live rows to the database, too")
+    least_free_gb: float = Field(2.0, ge=0, description="below it, collection stops")
+    most_message_megabytes: float = Field(16, gt=0, description="size of one message")
+    clock_limit: float = Field(5, gt=0, description="seconds our clock may be off the exchange's")
+    candle_limit: float = Field(180, gt=0, description="seconds, of candles")
+    ticker_limit: float = Field(180, gt=0, description="seconds, of tickers of a currency")
+    index_limit: float = Field(60, gt=0, description="seconds, of an index")
+    dvol_limit: float = Field(900, gt=0, description="seconds, of a volatility index")
+    funding_limit: float = Field(180, gt=0, description="seconds, of the funding of a perpetual")
+    trade_limit: float = Field(3_600, gt=0, description="seconds, of trades of a currency")
+    write_limit: float = Field(5, gt=0, description="seconds a message may wait for the disk")
+    database_limit: float = Field(120, gt=0, description="seconds the database may be behind")
 
 
 class Settings(BaseSettings):
@@ -21,6 +71,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="DERIBIT_LAKE_",
+        env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,  # a DSN may hold a password
@@ -62,6 +113,8 @@ class Settings(BaseSettings):
         600, ge=0, le=172_800, description="seconds between two looks at a hole"
     )
 
+    collect: Collect = Field(Collect(), description="what `collect` keeps, and when it rings")
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -80,6 +133,13 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The host without a slash at its end."""
         return str(self.host).rstrip("/")
+
+    @property
+    def socket_url(self) -> str:
+        """Where sockets of the exchange are opened."""
+        if self.collect.socket_url is not None:
+            return str(self.collect.socket_url)
+        return f"ws{self.base_url.removeprefix('http')}/ws/api/v2"
 
     @property
     def history_url(self) -> str:
@@ -112,7 +172,7 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        shown = "***" if name == "dsn" else repr(first["input"])
+        shown = "***" if name in SECRETS else repr(first["input"])
         message = f"setting {name} = {shown}: {first['msg']}"
         raise UsageError(message) from error
     except ValueError as error:

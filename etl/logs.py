@@ -5,6 +5,7 @@ per process writes. Processes share the file through a lock, so that none loses 
 another rotates it.
 """
 
+import json
 import logging
 import queue
 import sys
@@ -23,9 +24,18 @@ OURS = ("cli", "etl", "lake", "quant", "validators")
 """Packages whose messages are kept at every level; of others, only warnings and worse."""
 
 
+def event(name: str, **fields: object) -> dict[str, object]:
+    """Return what makes a log line an event with fields: ``log.info("…", extra=event("up"))``."""
+    return {"event": name, "fields": fields}
+
+
 @contextmanager
 def logging_to(
-    log_dir: Path, *, level: int = logging.INFO, console: bool | None = None
+    log_dir: Path,
+    *,
+    level: int = logging.INFO,
+    console: bool | None = None,
+    events: str | None = None,
 ) -> Iterator[Path]:
     """Write what is logged to `log_dir/app.log` until the block ends, and lose nothing.
 
@@ -41,6 +51,10 @@ def logging_to(
         Whether lines from INFO on also go to stderr; by default where stderr is no terminal, for
         on a terminal the progress bars say it. Notices (records whose `is_notice` is true) go there
         in any case.
+    events : str, optional
+        Name of a file beside it that has the same lines for machines: one JSON object a line with
+        `time`, `level`, `logger`, `event` (``log`` where a line is no `event`), `message` and
+        `fields`. Rotated likewise.
 
     Yields
     ------
@@ -49,7 +63,9 @@ def logging_to(
     """
     path = log_dir / "app.log"
     log_dir.mkdir(parents=True, exist_ok=True)
-    handlers = [_file(path)]
+    handlers = [_file(path, _UtcFormatter(FORMAT))]
+    if events is not None:
+        handlers.append(_file(log_dir / events, _JsonFormatter()))
     is_told = console if console is not None else not sys.stderr.isatty()
     handlers.append(_console() if is_told else _Notices())
     with _queued(handlers, level=level):
@@ -87,9 +103,9 @@ def _is_worth_keeping(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or record.name.partition(".")[0] in OURS
 
 
-def _file(path: Path) -> logging.Handler:
+def _file(path: Path, formatter: logging.Formatter) -> logging.Handler:
     handler = _LogFile(path, maxBytes=FILE_BYTES, backupCount=BACKUPS, encoding="utf-8")
-    handler.setFormatter(_UtcFormatter(FORMAT))
+    handler.setFormatter(formatter)
     return handler
 
 
@@ -118,6 +134,22 @@ class _UtcFormatter(logging.Formatter):
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
+
+
+class _JsonFormatter(_UtcFormatter):
+    """One JSON object a line; a traceback is part of `message`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        told = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "event": getattr(record, "event", "log"),
+            "message": record.getMessage(),
+            "fields": getattr(record, "fields", {}),
+        }
+        return json.dumps(told, ensure_ascii=False, default=str)
 
 
 class _LogFile(ConcurrentRotatingFileHandler):

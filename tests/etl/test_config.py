@@ -103,3 +103,10 @@ def test_a_host_may_end_in_a_slash(host):
 def test_settings_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         load_settings().connections = 1
+
+
+def test_the_address_of_a_check_is_a_secret_even_when_it_is_none(monkeypatch):
+    monkeypatch.setenv("DERIBIT_LAKE_COLLECT__PING_URL", "ftp://ping.example/5bf66975")
+    with pytest.raises(UsageError, match=r"setting collect\.ping_url = \*\*\*: ") as told:
+        load_settings()
+    assert "5bf66975" not in str(told.value)

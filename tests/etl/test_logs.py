@@ -1,3 +1,4 @@
+import json
 import logging
 import multiprocessing
 import re
@@ -6,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from etl.logs import BACKUPS, FILE_BYTES, logging_to
+from etl.logs import BACKUPS, FILE_BYTES, event, logging_to
 
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z - etl\.test - INFO - hello$")
 WORKERS = 4
@@ -99,6 +100,37 @@ def test_a_notice_is_said_on_a_terminal_too_and_once(is_terminal, tmp_path, caps
         logging.getLogger("etl.test").warning("away", extra={"is_notice": True})
 
     assert capsys.readouterr().err.count("away") == 1
+
+
+def test_events_are_json_a_line_each_beside_the_same_lines_for_people(tmp_path):
+    with logging_to(tmp_path, console=False, events="collect.jsonl") as path:
+        told = event("alarm_rung", alarm="index", limit_s=60.0)
+        logging.getLogger("etl.test").error("alarm %s:\nold", "index", extra=told)
+        logging.getLogger("etl.test").info("hello")
+
+    first, second = map(json.loads, (tmp_path / "collect.jsonl").read_text().splitlines())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first.pop("time"))
+    assert first == {
+        "level": "ERROR",
+        "logger": "etl.test",
+        "event": "alarm_rung",
+        "message": "alarm index:\nold",
+        "fields": {"alarm": "index", "limit_s": 60.0},
+    }
+    assert (second["event"], second["fields"]) == ("log", {})
+    assert "etl.test - INFO - hello" in path.read_text()
+
+
+def test_a_traceback_is_one_line_of_the_events(tmp_path):
+    with logging_to(tmp_path, console=False, events="collect.jsonl"):
+        try:
+            _ = 1 / 0
+        except ZeroDivisionError:
+            logging.getLogger("etl.test").exception("failed", extra=event("failed", path=tmp_path))
+
+    (line,) = (tmp_path / "collect.jsonl").read_text().splitlines()
+    assert "ZeroDivisionError: division by zero" in json.loads(line)["message"]
+    assert json.loads(line)["fields"] == {"path": str(tmp_path)}
 
 
 def test_nothing_is_left_behind(tmp_path):
