@@ -12,6 +12,7 @@ from etl.commands import (
     backfill_options,
     backfill_rates,
     chain,
+    collect,
     compute,
     database,
     greeks,
@@ -70,6 +71,7 @@ app.add_typer(backfill.app)
 app.add_typer(heal.app)
 app.add_typer(lake.app)
 app.add_typer(compute.app)
+app.add_typer(collect.app)
 app.add_typer(chain.app)
 app.add_typer(greeks.app)
 app.add_typer(load.app)

@@ -89,6 +89,12 @@ instruments *options:
 greeks *options:
     @{{ lake }} compute greeks "$@"
 
+# What the exchange sends, as it comes, until stopped
+[group('lake')]
+[no-exit-message]
+collect *options:
+    @{{ lake }} collect "$@"
+
 # The chain of options as it is quoted now: just snapshot --currency BTC,ETH --tickers
 [group('lake')]
 [no-exit-message]

@@ -1,4 +1,4 @@
-"""A headless Chromium that opens a page without any network, and tells what it made of it.
+"""A headless Chromium that opens a page with no network but loopback, and tells what it made of it.
 
 It is driven by its DevTools protocol over a socket on loopback; nothing but Chromium is needed.
 """
@@ -25,7 +25,8 @@ CHROMIUM = next(
 START_S, ANSWER_S, DRAWN_S = 30, 60, 60
 _FLAGS = (
     "--headless=new", "--remote-debugging-port=0", "--no-first-run", "--disable-extensions",
-    "--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking", "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--disable-background-networking", "--hide-scrollbars",
 )  # fmt: skip
 _WEBGL = ("--enable-unsafe-swiftshader", "--use-angle=swiftshader", "--use-gl=angle")
 _NO_WEBGL = ("--disable-3d-apis", "--disable-gpu")
@@ -58,15 +59,15 @@ class Page:
         told = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         return told["result"].get("value")
 
-    def open(self, path: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Open a file in a window of some width and wait until it is drawn."""
+    def open(self, page: Path | str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Open a file, or an address on loopback, in a window and wait until it is drawn."""
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.call(f"{domain}.enable")
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
-        self.call("Page.navigate", url=path.absolute().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.absolute().as_uri())
         until = time.monotonic() + DRAWN_S
         while self.evaluate("document.documentElement.dataset.drawn") != "yes":
             if time.monotonic() > until:

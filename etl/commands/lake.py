@@ -9,6 +9,8 @@ import typer
 
 from etl.commands.options import (
     ERROR,
+    INCOMPLETE,
+    UNKNOWN,
     AsJson,
     DatasetName,
     Wait,
@@ -22,6 +24,7 @@ from etl.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from etl.config import Settings
     from lake.paths import Lake
 
 app = typer.Typer()
@@ -57,14 +60,22 @@ def status(
     by: Annotated[
         By | None, typer.Option(help="Trades of options by what: expiry or instrument.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Of the collector that runs: how old its data are.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what is held, what is missing and why, with a verdict; the exit code says it too.
+
+    With --live: 0 if all data are fresh, 3 if something rings or has not begun, 4 if no collector
+    answers at collect.listen.
 
     Example: deribit-lake status --json
     """
     from etl.check.status import statuses
 
+    if live:
+        _print_live(settings_of(context), as_json=as_json)
     if by is not None:
         from etl.check.chain_status import chain_statuses
         from etl.instruments.chain import chain
@@ -206,6 +217,21 @@ def report(
     outages = load_outages(settings_of(context).outages)
     report_lake(lake_of(context), find(dataset), outages, out)
     typer.echo(f"wrote {out}")
+
+
+def _print_live(settings: "Settings", *, as_json: bool) -> None:
+    """Print what the collector says of itself, and leave with its verdict."""
+    from etl.collect.health.asking import ask, told
+
+    answer = ask(settings.collect)
+    if as_json:
+        nobody = {"verdict": "unknown", "reason": told(answer)}
+        print_json(nobody if answer.overview is None else answer.overview)
+    else:
+        typer.echo(told(answer))
+    if answer.overview is None:
+        raise typer.Exit(UNKNOWN)
+    raise typer.Exit(0 if answer.is_fresh else INCOMPLETE)
 
 
 def _check_held(lake: "Lake", sql: str) -> None:

@@ -80,18 +80,21 @@ def verify_db(context: typer.Context, dataset: DatasetName = None, as_json: AsJs
 
     Example: deribit-lake verify-db
     """
-    from etl.database.verify import verify_database
+    from etl.database.verify import compare
 
     chosen = _with_table(dataset)
-    compared, differences = verify_database(settings_of(context), lake_of(context), chosen)
+    found = compare(settings_of(context), lake_of(context), chosen)
     if as_json:
-        print_json({"rows": compared, "differences": differences})
+        print_json(found)
     else:
-        for one in differences:
+        for one in found.differences:
             what = f"{one.dataset} {one.instrument} {one.month}".rstrip()
             typer.echo(f"{what}: the lake has {one.lake}; the database has {one.database}")
-        typer.echo(f"{compared:,} rows compared, {len(differences)} differences")
-    raise typer.Exit(ERROR if differences else 0)
+        if found.live:
+            live = ", ".join(f"{count:,} of {name}" for name, count in found.live.items())
+            typer.echo(f"live rows behind the lake's last ones: {live}")
+        typer.echo(f"{found.rows:,} rows compared, {len(found.differences)} differences")
+    raise typer.Exit(ERROR if found.differences else 0)
 
 
 def print_load(done: "LoadReport", *, as_json: bool = False) -> None:
@@ -104,11 +107,12 @@ def print_load(done: "LoadReport", *, as_json: bool = False) -> None:
     rows = done.inserted + done.updated + done.deleted
     rate = f", {rows / done.seconds:,.0f} rows/s" if rows else ""
     bars = f" and {done.bars:,} hours and days of them" if done.bars else ""
+    live = f"; {done.live:,} live rows stay" if done.live else ""
     typer.echo(
         f"{done.inserted:,} rows inserted, {done.updated:,} updated, {done.deleted:,} deleted"
         f"{bars}; "
         f"{done.months_loaded} months loaded, {done.months_unchanged} unchanged, "
-        f"in {done.seconds:.1f} s{rate}"
+        f"in {done.seconds:.1f} s{rate}{live}"
     )
 
 

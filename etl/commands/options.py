@@ -92,8 +92,11 @@ def set_for_run(context: typer.Context, **values: Any) -> None:
 
 
 @contextmanager
-def reporting(settings: "Settings") -> Iterator["Progress"]:
-    """Keep a log and show progress; Ctrl-C ends a run cleanly."""
+def reporting(settings: "Settings", *, events: str | None = None) -> Iterator["Progress"]:
+    """Keep a log, one of events beside it where it has a name, and show progress.
+
+    Ctrl-C ends a run cleanly.
+    """
     from etl.logs import logging_to
     from etl.progress import progress_on
     from lake.write import disk_errors
@@ -101,7 +104,10 @@ def reporting(settings: "Settings") -> Iterator["Progress"]:
     with disk_errors(settings.log_dir):
         settings.log_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with logging_to(settings.log_dir), progress_on(is_terminal=sys.stderr.isatty()) as progress:
+        with (
+            logging_to(settings.log_dir, events=events),
+            progress_on(is_terminal=sys.stderr.isatty()) as progress,
+        ):
             yield progress
     except KeyboardInterrupt:
         typer.echo(KEPT, err=True)
