@@ -24,6 +24,7 @@ TABLES = {
     "option_queries": {},
     "instruments": {},
     "load": {},
+    "load_live": {},
     "load_options": {},
     "community": {},
     "sizes": {},
@@ -34,6 +35,13 @@ TABLES = {
     "option_iv_peers": ONE_CORE | {"RAYON_NUM_THREADS": "1"},
     "quant_start": {},
     "surface": ONE_CORE,
+    "journal": ONE_CORE,
+    "collect": ONE_CORE,
+    "collect_peers": ONE_CORE,
+    "collect_latency": {},
+    "collect_stop": {},
+    "collect_disk": {},
+    "soak": {},
 }
 
 

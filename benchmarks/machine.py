@@ -14,6 +14,12 @@ def pin_to_one_core() -> None:
     pa.set_io_thread_count(1)
 
 
+def cores() -> tuple[int, int]:
+    """Return a core for what is measured, and another for what it talks to, if there is one."""
+    found = sorted(os.sched_getaffinity(0))
+    return found[-1], found[0]
+
+
 def best(task: Callable[[], object], times: int) -> float:
     """Return the least wall time of a few runs [s]: on a shared machine the rest is other work."""
     return min(_timed(task) for _ in range(times))

@@ -1,5 +1,6 @@
 """The memory of a process and of all below it."""
 
+import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ def peak_mb(process: "subprocess.Popen[bytes]") -> float:
         peak = max(peak, sum(_held_kb(pid) for pid in _tree(process.pid)))
         time.sleep(SAMPLE_S)
     return peak / 1024
+
+
+def rss_mb() -> float:
+    """Return the memory this process holds [MB]."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
 def _tree(pid: int) -> Iterator[int]:
