@@ -1,6 +1,7 @@
-"""The generated parts of the docs: ``just docs`` writes them, and a test holds them fresh."""
+"""The generated parts of docs/ and deploy/: ``just docs`` writes them, a test holds them fresh."""
 
 import io
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from typing import Any
 from unittest.mock import patch
 
 import typer.main
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 from typer import rich_utils
 
 from cli import app
@@ -18,6 +22,7 @@ from tests.schema import write_dictionary
 
 DOCS = Path(__file__).parents[1] / "docs"
 CLI, OPERATIONS = DOCS / "cli.md", DOCS / "operations.md"
+INSTALLED = DOCS.parent / "deploy" / "deribit-lake.toml"
 HEAD = """\
 # Command line
 
@@ -30,10 +35,19 @@ Global options come before the command: `deribit-lake --lake /data/deribit statu
 | 0 | done; where there is a verdict, it is COMPLETE; `quality` and `verify` found nothing wrong |
 | 1 | an error, said in one line on stderr; or `verify`, `quality`, `db status` … found one |
 | 2 | the command line cannot be read |
-| 3 | the verdict is INCOMPLETE: something is missing; or `validate-greeks`: FAIL |
-| 4 | the verdict is UNKNOWN: too little is held, or the ledger does not vouch for the files |
+| 3 | the verdict is INCOMPLETE; `validate-greeks`: FAIL; `status --live`: something rings |
+| 4 | the verdict is UNKNOWN: too little is held or vouched for; `status --live`: nobody answers |
 | 130, 143, 129 | stopped by Ctrl-C, `kill` or a closed terminal; what was fetched is kept |
 """
+HEAD_OF_INSTALLED = """\
+# Settings of the collector and of the command `deribit-lake`; what is commented out is the default.
+# Generated from the code; an upgrade leaves yours alone. Secrets: /etc/deribit-lake/environment."""
+SECRETS = ("dsn", "ping_url")
+FOLDERS = {
+    "root": "/var/lib/deribit-lake/lake",
+    "log_dir": "/var/log/deribit-lake",
+    "db_dir": "/var/lib/deribit-lake/db",
+}
 SETTINGS = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
 
 
@@ -42,6 +56,7 @@ def main() -> None:
     CLI.write_text(cli_page(), encoding="utf-8")
     page = OPERATIONS.read_text(encoding="utf-8")
     OPERATIONS.write_text(SETTINGS.sub(lambda _: settings_table(), page), encoding="utf-8")
+    INSTALLED.write_text(installed_settings(), encoding="utf-8")
     write_dictionary()
 
 
@@ -72,12 +87,48 @@ def help_of(path: tuple[str, ...]) -> str:
 def settings_table() -> str:
     """Return every setting with its environment variable, default and meaning."""
     rows = ["| setting | environment | default | what it is |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
-        rows.append(
-            f"| `{name}` | `DERIBIT_LAKE_{name.upper()}` | {default} | {field.description} |"
-        )
+    for path, field in settings_of(Settings):
+        variable = f"DERIBIT_LAKE_{'__'.join(path).upper()}"
+        default = "" if field.default is None else f"`{_plain(field.default)}`"
+        rows.append(f"| `{'.'.join(path)}` | `{variable}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
+
+
+def installed_settings() -> str:
+    """Return deribit-lake.toml as it is installed: folders, and all other defaults as comments."""
+    lines, table = [HEAD_OF_INSTALLED], ()
+    for path, field in settings_of(Settings):
+        *above, name = path
+        if name in SECRETS:
+            continue
+        if tuple(above) != table:
+            table = tuple(above)
+            lines.append(f"\n[{'.'.join(table)}]")
+        if name in FOLDERS:
+            lines.append(f"{name} = {_as_toml(FOLDERS[name])}  # {field.description}")
+        else:
+            default = "…" if field.default is None else field.default
+            lines.append(f"# {name} = {_as_toml(default)}  # {field.description}")
+    return "\n".join(lines) + "\n"
+
+
+def settings_of(model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """Yield every setting with the words of its name; those of a table come last."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            for path, below in settings_of(type(field.default)):
+                yield (name, *path), below
+        else:
+            yield (name,), field
+
+
+def _plain(value: Any) -> str:
+    told = to_jsonable_python(value)
+    return told if isinstance(told, str) else _as_toml(value)
+
+
+def _as_toml(value: Any) -> str:
+    return json.dumps(to_jsonable_python(value), ensure_ascii=False)
 
 
 def _below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
