@@ -17,7 +17,7 @@ def collect(context: typer.Context) -> None:
     What is collected, and when an alarm rings, stands under [collect] in deribit-lake.toml.
     SIGTERM or Ctrl-C ends it in order, with exit code 0.
 
-    Example: DERIBIT_LAKE_COLLECT__CURRENCIES='["BTC"]' deribit-lake collect
+    Example: deribit-lake collect
     """
     import asyncio
 

@@ -290,7 +290,7 @@ def test_a_fetched_dataset_is_known_to_every_command_by_one_file(command, exchan
         {"n": len(trades), "keys": len(trades)}
     ]
     assert told(command, "verify-db", "--dataset", "toy_trades") == {
-        "rows": len(trades), "differences": [],
+        "rows": len(trades), "differences": [], "live": {},
     }  # fmt: skip
     files = sorted((tmp_path / "lake" / "clean").glob("toy_trades/BTC/*.parquet"))
     before = [path.read_bytes() for path in files]

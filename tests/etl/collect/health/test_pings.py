@@ -152,7 +152,9 @@ def test_a_service_that_is_down_is_counted_said_once_and_stops_nothing(fault, re
         "pings to 127.0.0.1 count again",
     ]
     assert told.counts["pings_failed"] >= 3
-    assert told.counts["pings"] == len(checks.pings) >= 2
+    assert len(checks.pings) >= 2
+    # the last may have come, and its answer not any more
+    assert told.counts["pings"] in {len(checks.pings), len(checks.pings) - 1}
     assert max(b - a for a, b in pairwise(ticks)) < 10
 
 
