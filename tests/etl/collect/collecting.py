@@ -20,7 +20,7 @@ NOW = "2025-10-18T06:00:00Z"
 ROOT = Path(__file__).parents[3]
 PERPETUALS = ("BTC-PERPETUAL", "ETH-PERPETUAL")
 KINDS = ("candles", "trades", "funding", "index", "dvol")
-PATIENCE_S = 60.0  # of ours
+PATIENCE_S = 200.0  # of ours
 
 
 @dataclass

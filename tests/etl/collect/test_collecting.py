@@ -46,7 +46,7 @@ def test_a_killed_collector_goes_on_without_a_hole(tmp_path):
 def test_what_expires_is_let_go_and_what_is_listed_is_followed(tmp_path):
     """On a Friday at 08:00, when futures of a week expire and others begin."""
     told = {"currencies": ["BTC"], "instruments": [], "kinds": ["candles"]}
-    with collecting(tmp_path, now="2025-10-24T07:25:00Z", speed=30, **told) as (collector, _):
+    with collecting(tmp_path, now="2025-10-24T07:35:00Z", **told) as (collector, _):
         collector.until("BTC-24OCT25 has ended")
         collector.until(" is listed")
         collector.wait(10 * 60)
