@@ -35,11 +35,6 @@ class Part(NamedTuple):
     dataset: str
     name: str
 
-    @property
-    def is_candles(self) -> bool:
-        """Whether it is of candles of a perpetual or future."""
-        return self.dataset in {"perpetuals_ohlcv", "futures_ohlcv"}
-
 
 Found = Callable[[Part, pl.DataFrame], None]
 Looked = Callable[[Part, int], None]

@@ -21,6 +21,7 @@ from etl.backfill.wish import Wish
 from etl.catalog import DATASETS, find_fetched
 from etl.collect.universe import Universe
 from etl.config import Settings
+from etl.dataset import Fetched
 from etl.errors import EtlError
 from etl.instruments.names import settles_in
 from etl.instruments.selection import Choice
@@ -41,11 +42,6 @@ logger = logging.getLogger(__name__)
 
 MINUTE_MS = 60_000
 REACH_DAYS = 31  # between the end of a backfill and the first day of a collector
-FETCHED = (
-    "perpetuals_ohlcv", "futures_ohlcv", "funding_rates", "volatility_index", "option_trades",
-)  # fmt: skip
-"""The datasets of live rows that REST brings into clean."""
-
 Held = Mapping[str, Collection[str]]
 
 
@@ -157,8 +153,9 @@ def asks_beyond(asks: Sequence[Ask], held: Held, start_ms: int, end_ms: int) -> 
         words = ask.choice.names or ask.choice.currencies
         known.setdefault(ask.dataset, set()).update(words)
     chosen: dict[tuple[str, str], Choice] = {}
-    for dataset in FETCHED:
-        for name in sorted(held.get(dataset, ())):
+    fetched = [name for name in held if isinstance(DATASETS[name], Fetched)]
+    for dataset in fetched:
+        for name in sorted(held[dataset]):
             currency = settles_in(name) or ""
             if not {name, currency} & known.get(dataset, set()):
                 if dataset == "option_trades":

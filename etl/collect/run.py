@@ -234,9 +234,9 @@ class Collector:
             late_ms = self.clock.now_ms() % MINUTE_MS
             await asyncio.sleep((MINUTE_MS - late_ms + CLOSE_MS) / 1000)
             minute_ms = self.clock.now_ms() // MINUTE_MS * MINUTE_MS
-            names = {*self.desk.candles.overdue(minute_ms)}
-            parts = [one for one in self.confirmer.parts if one.name in names and one.is_candles]
-            await self.confirmer.look(sorted(parts), late_ms=CLOSE_MS // 2)
+            open_ = self.universe.instruments.keys() & {*self.desk.candles.overdue(minute_ms)}
+            parts = [Part(self.universe.dataset_of(name), name) for name in sorted(open_)]
+            await self.confirmer.look(parts, late_ms=CLOSE_MS // 2)
             await kept_going("the live day cannot be written", self.publisher.publish)
 
     async def _confirm(self) -> None:

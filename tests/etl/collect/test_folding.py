@@ -54,8 +54,8 @@ def test_what_ended_or_is_collected_no_more_is_folded_all_the_same():
     assert folding.asks_beyond(asks, held, 1, 2) == [
         folding.Ask("perpetuals_ohlcv", Choice(names=["GONE_USDC-PERPETUAL"]), 1, 2),
         folding.Ask("futures_ohlcv", Choice(["ETH-24OCT25"], ["ETH"]), 1, 2),
-        folding.Ask("funding_rates", Choice(names=["ETH-PERPETUAL"]), 1, 2),
         folding.Ask("option_trades", Choice(currencies=["ETH"]), 1, 2),
+        folding.Ask("funding_rates", Choice(names=["ETH-PERPETUAL"]), 1, 2),
     ]
 
 
