@@ -1,11 +1,11 @@
 """The exchange's clock, as answers tell it, carried on by the event loop's own time."""
 
 import asyncio
-import time
 from collections import deque
 from statistics import median
 
 from etl.deribit.numbers import LAST_MS
+from etl.when import clock_ms
 
 BELIEVED = 7  # of the latest answers: one whose clock jumped does not move the middle
 
@@ -25,15 +25,10 @@ class ExchangeClock:
     def now_ms(self) -> int:
         """Return the exchange's now [ms]."""
         if not self._offsets:
-            return our_ms()
+            return clock_ms()
         return round(asyncio.get_running_loop().time() * 1000 + median(self._offsets))
 
     @property
     def skew_ms(self) -> int | None:
         """By how much our clock is ahead of the exchange's; None until it was heard."""
-        return our_ms() - self.now_ms() if self._offsets else None
-
-
-def our_ms() -> int:
-    """Return our own now [Unix ms]."""
-    return time.time_ns() // 1_000_000
+        return clock_ms() - self.now_ms() if self._offsets else None

@@ -3,10 +3,9 @@
 An envelope is read once; what a channel brought stays as it was sent until somebody needs it.
 """
 
-from typing import Any
-
 import msgspec
 
+from etl.deribit.answer import RpcError
 from etl.deribit.numbers import Moment, decoder
 
 
@@ -18,20 +17,6 @@ class Note(msgspec.Struct, gc=False, frozen=True):
     type: str = ""
 
 
-class Refusal(msgspec.Struct, gc=False, frozen=True):
-    """Why a request was refused."""
-
-    code: int = 0
-    message: str = ""
-    data: Any = None
-
-    @property
-    def reason(self) -> str:
-        """What the data say of it; nothing, mostly."""
-        told = self.data.get("reason", self.data) if isinstance(self.data, dict) else self.data
-        return str(told) if told else ""
-
-
 class Envelope(msgspec.Struct, gc=False, frozen=True):
     """Any message of the exchange; times in microseconds."""
 
@@ -39,7 +24,7 @@ class Envelope(msgspec.Struct, gc=False, frozen=True):
     params: Note = Note()
     id: int | str | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
-    error: Refusal | None = None
+    error: RpcError | None = None
     us_out: int | None = msgspec.field(default=None, name="usOut")
 
 

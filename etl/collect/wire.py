@@ -17,6 +17,7 @@ from picows import (
 )
 
 from etl.collect.messages import Envelope
+from etl.deribit.answer import reason_of
 from etl.deribit.surroundings import certificates, proxy_of
 from etl.errors import DeribitError, NoExchangeError
 
@@ -136,7 +137,7 @@ class Wire(WSListener):
         envelope: Envelope = answer.result()
         if envelope.error is not None:
             refused = envelope.error
-            raise DeribitError(method, refused.code, refused.message, refused.reason)
+            raise DeribitError(method, refused.code, refused.message, reason_of(refused.data))
         return envelope
 
     def next_id(self, count: int = 1) -> int:

@@ -127,7 +127,7 @@ def _is_envelope(body: bytes) -> bool:
 
 
 def _refusal(request: Request, status: int, error: RpcError) -> EtlError:
-    method, reason = request.method, _reason(error.data)
+    method, reason = request.method, reason_of(error.data)
     if error.code in AWAY and status != HTTPStatus.TOO_MANY_REQUESTS:
         return MaintenanceError(f"{method} was refused: {error.message} (code {error.code})")
     kind = TransientError if error.code in TRANSIENT else DeribitError
@@ -139,7 +139,7 @@ def _refusal(request: Request, status: int, error: RpcError) -> EtlError:
     return kind(method, error.code, error.message, reason)
 
 
-def _reason(data: msgspec.Raw) -> str:
+def reason_of(data: msgspec.Raw) -> str:
     """Return what an error says of its reason; nothing where it is null, or of another shape."""
     try:
         return str(msgspec.json.decode(data, type=Reason)) if bytes(data) else ""
