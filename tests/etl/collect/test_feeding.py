@@ -28,6 +28,7 @@ def test_what_waits_for_a_database_that_is_away_needs_no_room(monkeypatch):
             async with asyncio.timeout(10):
                 while feed._waiting:  # noqa: ASYNC110, SLF001
                     await asyncio.sleep(0.01)
+        assert feed._whole == set(feed._tables)  # noqa: SLF001  all live rows go when it is back
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -1,6 +1,7 @@
 """The live day: what was heard is in it, whoever was cancelled and whatever the disk refused."""
 
 import asyncio
+import json
 from collections import defaultdict
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from etl.collect.publishing import Publisher
 from etl.collect.universe import Universe
 from etl.config import Collect
 from lake.errors import NotWritableError
-from lake.live import publish_live, read_live
+from lake.live import live_files, publish_live, read_live
 from lake.paths import open_lake
 
 AT_MS = 1_760_745_600_000
@@ -85,3 +86,21 @@ def test_live_days_of_a_version_that_knew_fewer_columns_are_asked_for_anew(tmp_p
     one = Publishing(lake)
     one.publisher.load()
     assert one.published() == len(one.desk.live["index_prices"].frame) == 0
+
+
+def test_of_the_chain_the_newest_alone_is_live_whatever_day_it_is_of(tmp_path):
+    one = Publishing(open_lake(tmp_path, create=True))
+    name = "ticker.BTC-27MAR26-100000-C.agg2"
+
+    async def run():
+        for at_ms in (AT_MS - 60_000, AT_MS):  # the last minute of a day, and its end
+            for _ in range(7):
+                one.clock.heard((at_ms + 1) * 1000)
+            ticker = {"timestamp": at_ms - 1, "instrument_name": "BTC-27MAR26-100000-C"}
+            one.desk.tickers[name] = json.dumps({"params": {"data": ticker}}).encode()
+            await one.publisher.publish()
+
+    asyncio.run(run())
+    (path,) = live_files(one.lake, "option_tickers")
+    assert path.stem == "2025-10-18"
+    assert read_live(one.lake, "option_tickers").num_rows == 1

@@ -25,6 +25,18 @@ def test_a_candle_of_trades_waits_until_rest_told_what_was_not_heard():
     run(check)
 
 
+def test_a_minute_that_is_not_over_has_no_candle_of_trades():
+    def check(taking):
+        taking.clock.heard(NOW_MS * 1000)
+        taking.desk.heard_again([TRADES], NOW_MS - MINUTE_MS)
+        taking.desk.looked(PART, NOW_MS - 1)
+        taking.take(TRADES, [TRADE])
+        assert len(taking.rows()["option_trades"]) == 1
+        assert len(taking.rows()["options_ohlcv"]) == 0
+
+    run(check)
+
+
 def test_what_rest_told_before_a_connection_was_heard_again_makes_nothing_whole():
     unheard = Unheard()
     unheard.hushed("BTC", 100)

@@ -52,3 +52,21 @@ def test_how_long_messages_wait_is_told_by_no_clock_that_can_be_set(tmp_path):
         assert 0 <= board.waits.total_s < 10
 
     asyncio.run(run())
+
+
+def test_what_is_on_disk_makes_room_to_read_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("etl.collect.intake.MOST_WAITING", 100)
+    monkeypatch.setattr("etl.collect.intake.RESUMED_AT", 50)
+    lake = open_lake(tmp_path, create=True)
+
+    async def run():
+        board = Board(0)
+        intake = Intake(board, ExchangeClock())
+        writer = Writer(lake, intake, board, 0)
+        for number in range(3):
+            intake.answered(number, "asked", b"x" * 200)
+            await writer._write()  # noqa: SLF001
+        await writer.drain()
+        return board.counts["paused"]
+
+    assert asyncio.run(run()) == 3  # each time anew: in between there was room

@@ -209,6 +209,8 @@ def test_a_second_fold_changes_nothing_and_more_raw_is_seen(tmp_path):
 
     assert lake.clean(PARTITION).read_bytes() == content
     assert is_folded(first, segments(lake, PARTITION))
+    by_other_rules = msgspec.structs.replace(first, judged=first.judged - 1)
+    assert not is_folded(by_other_rules, segments(lake, PARTITION))
     raw.stage([attempt([summary(PUT)])], folder_of(lake, CHAIN, "BTC", PARTITION.period))
     assert not is_folded(first, segments(lake, PARTITION))
     assert refresh(lake, PARTITION).rows == 2
