@@ -7,6 +7,7 @@ late is told by having less.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import polars as pl
@@ -64,9 +65,15 @@ class Candles:
         values = (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.cost)
         self._rows.setdefault(dataset, []).append((bar.tick, instrument, *values))
 
-    def overdue(self, minute_ms: int) -> list[str]:
-        """Return the instruments whose candle of the minute before one is not closed."""
-        return [name for name, held in self._minutes.items() if held.forming.tick < minute_ms]
+    def overdue(self, instruments: Iterable[str], minute_ms: int) -> list[str]:
+        """Return which instruments' candle of the minute before one is not closed.
+
+        One of which nothing was heard is among them: nobody may trade it for hours.
+        """
+        held = self._minutes
+        return [
+            name for name in instruments if name not in held or held[name].forming.tick < minute_ms
+        ]
 
     def forget(self, instrument: str) -> None:
         """Forget an instrument that ended, or was not heard for a while: what forms is not whole.

@@ -234,8 +234,8 @@ class Collector:
             late_ms = self.clock.now_ms() % MINUTE_MS
             await asyncio.sleep((MINUTE_MS - late_ms + CLOSE_MS) / 1000)
             minute_ms = self.clock.now_ms() // MINUTE_MS * MINUTE_MS
-            open_ = self.universe.instruments.keys() & {*self.desk.candles.overdue(minute_ms)}
-            parts = [Part(self.universe.dataset_of(name), name) for name in sorted(open_)]
+            open_ = self.desk.candles.overdue(sorted(self.universe.instruments), minute_ms)
+            parts = [Part(self.universe.dataset_of(name), name) for name in open_]
             await self.confirmer.look(parts, late_ms=CLOSE_MS // 2)
             await kept_going("the live day cannot be written", self.publisher.publish)
 

@@ -85,5 +85,15 @@ def test_what_nothing_closed_is_overdue_once_its_minute_is_over():
     candles.take("perpetuals_ohlcv", NAME, bar(0, 1))
     candles.take("perpetuals_ohlcv", "ETH-PERPETUAL", bar(0, 1))
     candles.take("perpetuals_ohlcv", "ETH-PERPETUAL", bar(1, 1))
-    assert candles.overdue(AT) == []
-    assert candles.overdue(AT + MINUTE) == [NAME]
+    names = [NAME, "ETH-PERPETUAL"]
+    assert candles.overdue(names, AT) == []
+    assert candles.overdue(names, AT + MINUTE) == [NAME]
+
+
+def test_what_nothing_was_heard_of_is_overdue():
+    """A thin market after a start or a cut: nobody trades, and no bar comes."""
+    candles = Candles()
+    assert candles.overdue([NAME], AT) == [NAME]
+    candles.take("perpetuals_ohlcv", NAME, bar(0, 1))
+    candles.forget(NAME)
+    assert candles.overdue([NAME], AT) == [NAME]
