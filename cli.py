@@ -25,7 +25,7 @@ from etl.commands import (
 )
 from etl.commands.options import ERROR, INTERRUPTED, STDOUT_CLOSED, Flags
 from etl.commands.stdout import printing
-from etl.commands.stopping import stopping
+from etl.commands.stopping import Stop, stopping
 from etl.errors import EtlError, StdoutClosedError
 from lake.errors import LakeError
 from validators.errors import ValidatorsError
@@ -62,7 +62,8 @@ def _root(
     ] = None,
 ) -> None:
     hosts = {"host": host, "history_host": history_host}
-    context.obj = Flags(config, {"root": lake, **hosts, "dsn": dsn})
+    stop = context.obj or Stop()  # of `main`
+    context.obj = Flags(config, {"root": lake, **hosts, "dsn": dsn}, stop)
 
 
 backfill.backfill_app.add_typer(backfill_options.app)
@@ -87,7 +88,7 @@ def main() -> None:
     with stopping() as stop:
         try:
             with printing():
-                app()
+                app(obj=stop)
         except StdoutClosedError:
             sys.exit(STDOUT_CLOSED)
         except (EtlError, LakeError, ValidatorsError) as error:

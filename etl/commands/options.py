@@ -6,13 +6,13 @@ Everything that takes time to import is imported by the command that needs it.
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etl.commands.stopping import KEPT
+from etl.commands.stopping import KEPT, Stop
 
 if TYPE_CHECKING:
     from etl.check.status import Status
@@ -50,6 +50,7 @@ class Flags:
 
     config: Path | None
     values: dict[str, Any]
+    stop: Stop = field(default_factory=Stop)
 
     def settings(self) -> "Settings":
         """Return the settings these options amount to."""
@@ -88,7 +89,12 @@ def fetched_of(name: str | None) -> "list[Fetched]":
 def set_for_run(context: typer.Context, **values: Any) -> None:
     """Let options of a command stand for settings; None leaves the setting as it is."""
     root = context.find_root()
-    root.obj = Flags(root.obj.config, {**root.obj.values, **values})
+    root.obj = replace(root.obj, values={**root.obj.values, **values})
+
+
+def may_be_stopped(context: typer.Context) -> None:
+    """Let a stop be a good end of a command, with exit code 0, from here on."""
+    context.find_root().obj.stop.is_good = True
 
 
 @contextmanager

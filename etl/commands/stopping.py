@@ -23,11 +23,16 @@ class Stop:
 
     number: int | None = None
     has_ended: bool = False
+    is_good: bool = False  # whether to be stopped is how what runs is meant to end
 
     @property
     def exit_code(self) -> int:
         """What a shell calls the end by that signal: 130, 143 or 129."""
-        return 128 + (self.number or 0)
+        return self.code_of(self.number or 0)
+
+    def code_of(self, number: int) -> int:
+        """Return the exit code of an end by a signal."""
+        return 0 if self.is_good else 128 + number
 
 
 @contextmanager
@@ -88,4 +93,4 @@ def _watch(woken: int, stop: Stop) -> None:
     if not stop.has_ended:
         shown = SHOW_CURSOR if os.isatty(STDERR) else ""
         os.write(STDERR, f"{shown}{KEPT}\n".encode())
-    os._exit(128 + found[0])
+    os._exit(stop.code_of(found[0]))
