@@ -34,8 +34,8 @@ MINUTE_S = 60.0
 ACTIVITY = 0.03  # of option trades: the exchange makes each it sends
 CURRENCIES = ("BTC", "USDC")
 KEY = ["instrument", "timestamp", "trade_seq"]
-LIMITS_S = {"index": 60.0, "funding": 180.0}
-FAMILIES = {"index": "deribit_price_index", "funding": "perpetual"}
+LIMITS_S = {"index": 60.0, "funding": 180.0, "candles": 180.0}
+FAMILIES = {"index": "deribit_price_index", "funding": "perpetual", "candles": "chart.trades"}
 _LINE = r"(?P<at>\S+)Z - etl\.collect\.health\.alarms - "
 RANG = re.compile(_LINE + r"ERROR - alarm (?P<name>[^:]+): (?P<text>.*)")
 OVER = re.compile(_LINE + r"INFO - alarm (?P<name>.+) is over")
@@ -261,7 +261,10 @@ def _told(lake: Lake, family: str) -> Iterator[tuple[str, float, float]]:
 def _moments(received: pa.Array, batch: pa.RecordBatch) -> Iterator[tuple[str, float, float]]:
     columns = (received, batch["channel"], batch["message"])
     for at, channel, message in zip(*(one.to_pylist() for one in columns), strict=True):
-        yield channel, at / 1e6, json.loads(message)["params"]["data"]["timestamp"] / 1e3
+        data = json.loads(message)["params"]["data"]
+        # a candle tells of its minute, until its end at most
+        told = data["timestamp"] / 1e3 if "timestamp" in data else data["tick"] / 1e3 + MINUTE_S
+        yield channel, at / 1e6, min(told, at / 1e6)
 
 
 def _silences(
