@@ -22,6 +22,7 @@ from etl.errors import UsageError
 from etl.instruments.lists import staged_listing
 from etl.instruments.record import Listing
 from etl.progress import Progress
+from lake.lock import Wait
 from lake.paths import Lake, open_lake
 
 
@@ -43,7 +44,7 @@ def fill(
     wish: Wish,
     progress: Progress,
     *,
-    wait: bool = False,
+    wait: Wait = False,
     and_load: Dataset | None = None,
 ) -> tuple[Lake, Report, LoadReport | None]:
     """Fetch what a wish lacks, compute what follows of it, and load a dataset where asked."""
@@ -54,7 +55,7 @@ def fill(
     derive(lake, [wish.dataset.name], progress, wait=wait)
     if and_load is None:
         return lake, report, None
-    brought: list[Dataset] = [wish.dataset, *_following([wish.dataset.name])]
+    brought: list[Dataset] = [wish.dataset, *following([wish.dataset.name])]
     tables = [one for one in brought if has_table(one)]
     return lake, report, load(settings, lake, progress, datasets=tables)
 
@@ -72,7 +73,7 @@ def heal(
     datasets: Sequence[Fetched],
     progress: Progress,
     *,
-    wait: bool = False,
+    wait: Wait = False,
     again: Again = IN_TIME,
 ) -> tuple[Lake, Report]:
     """Ask again for what is missing, sooner where `again` says so; compute what follows of it."""
@@ -82,13 +83,23 @@ def heal(
     return lake, report
 
 
-def derive(lake: Lake, names: Collection[str], progress: Progress, *, wait: bool = False) -> None:
+def derive(lake: Lake, names: Collection[str], progress: Progress, *, wait: Wait = False) -> None:
     """Compute what is made, unasked, whenever one of some datasets was."""
-    if following := _following(names):
+    if made := following(names):
         listing = staged_listing(lake)
-        for dataset in following:
-            for options, parts in as_told(lake, dataset, listing):
-                compute(lake, dataset, listing, progress, Ask(parts, options=options, wait=wait))
+        for dataset in made:
+            derive_one(lake, dataset, listing, progress, wait=wait)
+
+
+def derive_one(
+    lake: Lake, dataset: Computed, listing: Listing, progress: Progress, *, wait: Wait = False
+) -> ComputeReport:
+    """Compute what of a dataset is new or changed, each part as it was last told."""
+    total = ComputeReport()
+    for options, parts in as_told(lake, dataset, listing):
+        ask = Ask(parts, options=options, wait=wait)
+        total.add(compute(lake, dataset, listing, progress, ask))
+    return total
 
 
 def compute_all(
@@ -108,7 +119,7 @@ def compute_all(
             raise UsageError(message)
     listing, total = staged_listing(lake), ComputeReport()
     names = {one.name for one in chosen}
-    before, after = _made_from(names), {one.name for one in _following(names)}
+    before, after = made_from(names), {one.name for one in following(names)}
     for dataset in computed():
         if dataset.name in names | after:
             asked = replace(ask, by_name=ask.by_name and dataset.name in names)
@@ -117,11 +128,7 @@ def compute_all(
         else:
             continue
         for one in _asks(lake, dataset, listing, asked):
-            done = compute(lake, dataset, listing, progress, one)
-            total.rows += done.rows
-            total.computed += done.computed
-            total.unchanged += done.unchanged
-            total.notes += done.notes
+            total.add(compute(lake, dataset, listing, progress, one))
     if ask.parts and not total.computed + total.unchanged:
         message = f"nothing that is computed is of {', '.join(ask.parts)}"
         raise UsageError(message)
@@ -163,11 +170,11 @@ def replay(
     listing = staged_listing(lake)
     named = {one.name for one in datasets if isinstance(one, Computed)}
     sources = ([one.name for one in staged], named)
-    following = {one.name for names in sources for one in _following(names)}
+    due = {one.name for names in sources for one in following(names)}
     for dataset in computed():
         held = held_of(lake, [dataset.name])
         is_named = dataset.name in named
-        if dataset.name in following or (is_named and held):
+        if dataset.name in due or (is_named and held):
             wanted = None if dataset.follows else frozenset(held)
             ask = Ask(anew=is_named, partitions=wanted, workers=workers, wait=wait)
             for options, parts in as_told(lake, dataset, listing):
@@ -176,18 +183,17 @@ def replay(
             yield from held_of(lake, [dataset.name]).items()
 
 
-def _following(names: Collection[str]) -> list[Computed]:
+def following(names: Collection[str]) -> list[Computed]:
     """Return what is made, unasked, whenever one of some datasets was, in order."""
-    made = set(names)
-    following = []
+    made, found = set(names), list[Computed]()
     for dataset in computed():
         if dataset.follows and dataset.name not in names and made & set(dataset.inputs):
             made.add(dataset.name)
-            following.append(dataset)
-    return following
+            found.append(dataset)
+    return found
 
 
-def _made_from(names: Collection[str]) -> set[str]:
+def made_from(names: Collection[str]) -> set[str]:
     """Return the computed datasets that some datasets are made from, however far back."""
     found: set[str] = set()
     for dataset in reversed(list(computed())):

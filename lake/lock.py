@@ -14,26 +14,46 @@ from lake.paths import Lake
 from lake.write import disk_errors
 
 POLL_SECONDS = 0.2
+WRITTEN, RUN = "is being written by", "is being run by"
+CURE = "wait for it to end, or give --wait"
+NO_WAIT = "wait for it to end"
+"""What can be done where a command knows no `--wait`."""
+Wait = bool | float
+"""Whether to wait for another writer: for ever, or for so many seconds."""
 
 
 @contextmanager
-def locked(lake: Lake, partitions: Iterable[Partition], *, wait: bool = False) -> Iterator[None]:
+def locked(lake: Lake, partitions: Iterable[Partition], *, wait: Wait = False) -> Iterator[None]:
     """Hold the locks of all `partitions`, in order, so that two writers cannot deadlock.
+
+    Seconds of waiting are for all of them together.
 
     Raises
     ------
     PartitionBusyError
-        If another process holds one of them and `wait` is false; it names the holder's pid.
+        If another process holds one of them and is not waited for, or for too long; it names the
+        holder's pid.
     """
+    ends = _end(wait)
     with ExitStack() as held:
         for partition in sorted(partitions):
-            held.enter_context(locked_file(lake.lock(partition), str(partition), wait=wait))
+            left = wait if ends is None else max(0.0, ends - time.monotonic())
+            held.enter_context(locked_file(lake.lock(partition), str(partition), wait=left))
         yield
 
 
 @contextmanager
-def locked_file(path: Path, name: str, *, wait: bool = False) -> Iterator[None]:
-    """Hold one lock; `name` is what a message calls it.
+def locked_file(
+    path: Path, name: str, *, wait: Wait = False, doing: str = WRITTEN, cure: str = CURE
+) -> Iterator[IO[str]]:
+    """Hold one lock; `name` is what a message calls it, `doing` what its holder is to it.
+
+    `cure` is what a message says can be done.
+
+    Yields
+    ------
+    IO
+        Its file: a process that is started with it holds the lock, too, until it ends.
 
     Raises
     ------
@@ -43,20 +63,23 @@ def locked_file(path: Path, name: str, *, wait: bool = False) -> Iterator[None]:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
+    ends = _end(wait)
     with file:
         while not _try(file):
-            if not wait:
-                message = (
-                    f"{name} is being written by process {_holder(file)}; "
-                    "wait for it to end, or give --wait"
-                )
+            if not wait or (ends is not None and time.monotonic() >= ends):
+                message = f"{name} {doing} process {_holder(file)}; {cure}"
                 raise PartitionBusyError(message)
             time.sleep(POLL_SECONDS)
         with disk_errors(path):
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-        yield
+        yield file
+
+
+def _end(wait: Wait) -> float | None:
+    """Return until when to wait, on the monotonic clock [s]; None for ever, or not at all."""
+    return None if isinstance(wait, bool) else time.monotonic() + wait
 
 
 def _try(file: IO[str]) -> bool:

@@ -9,6 +9,9 @@ from lake.paths import Lake
 from lake.write import publish_bytes
 
 FOLDER = "operations"
+MOST_HOURS = {"sync": 36, "backup": 36, "drill": 9 * 24}
+"""How long ago the last run of each may have ended: nightly ones, whose next may take hours or be
+tried again until noon; and a weekly one."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

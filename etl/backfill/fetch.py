@@ -26,7 +26,7 @@ from etl.progress import Progress
 from lake import raw
 from lake.errors import DiskFullError
 from lake.ledger import Record, read_record, records, write_record
-from lake.lock import locked
+from lake.lock import Wait, locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import publish, tidy, withdraw
@@ -35,6 +35,9 @@ from lake.write import free_bytes, remove_leftovers
 logger = logging.getLogger(__name__)
 
 TURNS = 6  # rounds of asking, folding and asking again for what came short, in one run
+
+HeldPart = tuple[Fetched, Partition, Record]
+"""A partition that is held, with its dataset and its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Report:
 
 
 async def backfill(
-    settings: Settings, lake: Lake, wish: Wish, progress: Progress, *, wait: bool = False
+    settings: Settings, lake: Lake, wish: Wish, progress: Progress, *, wait: Wait = False
 ) -> Report:
     """Bring the lake up to what is wished for; what is held is not asked for again.
 
@@ -76,12 +79,23 @@ async def backfill(
     DiskFullError
         If the disk is full, or would be.
     """
-    async with _run(settings, lake, progress, choice=wish.choice) as run:
-        now_ms = run.listing.now_ms
-        if wish.dataset.has_chain:
-            until_ms = now_ms if wish.end_ms is None else min(wish.end_ms, now_ms)
-            await keep_up(run.client, lake, wish.choice.currencies, until_ms)
-        return await _complete_all(run, jobs_of(wish, run.listing, run.notes.append), wait=wait)
+    async with opened(settings, lake, progress, choice=wish.choice) as run:
+        return await fill(run, wish, wait=wait)
+
+
+async def fill(run: Run, wish: Wish, *, wait: Wait = False) -> Report:
+    """Bring the lake up to what is wished for, in a run whose lists have it.
+
+    Raises
+    ------
+    UsageError, PartitionBusyError, DiskFullError
+        As `backfill`.
+    """
+    now_ms = run.listing.now_ms
+    if wish.dataset.has_chain:
+        until_ms = now_ms if wish.end_ms is None else min(wish.end_ms, now_ms)
+        await keep_up(run.client, run.lake, wish.choice.currencies, until_ms, wait=wait)
+    return await _complete_all(run, jobs_of(wish, run.listing, run.notes.append), wait=wait)
 
 
 async def chain_at(
@@ -98,7 +112,7 @@ async def chain_at(
     UsageError
         If the exchange knows no such currency.
     """
-    async with _run(settings, lake, progress, choice=Choice(currencies=currencies)) as run:
+    async with opened(settings, lake, progress, choice=Choice(currencies=currencies)) as run:
         now_ms = run.listing.now_ms
         await keep_up(run.client, lake, currencies, min(end_ms or now_ms, now_ms))
         return now_ms
@@ -110,7 +124,7 @@ async def heal(
     datasets: Sequence[Fetched],
     progress: Progress,
     *,
-    wait: bool = False,
+    wait: Wait = False,
     again: Again = IN_TIME,
 ) -> Report:
     """Ask again for what the ledger holds unsettled, and for rows that may have been revised.
@@ -120,51 +134,84 @@ async def heal(
     """
     held = [(each, *one) for each in datasets for one in records(lake, each.name)]
     names = sorted({one.part for each, one, _ in held if each.is_of_instruments})
-    async with _run(settings, lake, progress, choice=Choice(names)) as run:
+    async with opened(settings, lake, progress, choice=Choice(names)) as run:
         run.again = replace(again, reasons=again.reasons | {"seen_once"})
-        jobs = []
-        for dataset, partition, record in held:
-            instrument = dataset.find(run.listing, partition.part)
-            if instrument is None:
-                run.errors.append(f"{partition.part} is no longer listed: not healed")
-            else:
-                jobs.append(Job(partition, dataset, instrument, record.wanted))
-        return await _complete_all(run, jobs, wait=wait)
+        return await mend(run, held, wait=wait)
+
+
+async def mend(run: Run, held: Sequence[HeldPart], *, wait: Wait = False) -> Report:
+    """Ask again for what is due of some partitions, in a run whose lists have them."""
+    jobs = []
+    for dataset, partition, record in held:
+        instrument = dataset.find(run.listing, partition.part)
+        if instrument is None:
+            run.errors.append(f"{partition.part} is no longer listed: not healed")
+        else:
+            jobs.append(Job(partition, dataset, instrument, record.wanted))
+    return await _complete_all(run, jobs, wait=wait)
 
 
 async def estimate(settings: Settings, lake: Lake, wish: Wish, progress: Progress) -> Estimate:
     """Return what `backfill` would cost now; it asks for the instruments and writes nothing."""
-    async with _run(settings, lake, progress, dry=True, choice=wish.choice) as run:
-        jobs = jobs_of(wish, run.listing, run.notes.append)
-        held = [(job, _current(run, job)) for job in jobs]
-        asks = [(job, run.due(job, record)) for job, record in held]
-        requests = sum(
-            job.dataset.most_pages(window, run.listing.now_ms)
-            for job, windows in asks
-            for window in windows
-        )
-        rows = sum(rows_of(job, windows) for job, windows in asks)
-        burst = settings.credit_capacity
-        return Estimate(
-            requests=requests,
-            seconds=max(0.0, requests * settings.credit_cost - burst) / settings.credit_refill,
-            rows=rows,
-            bytes=rows * wish.dataset.row_bytes,
-            free_bytes=free_bytes(lake.root),
-            rows_held=sum(record.rows for _, record in held),
-            notes=run.notes,
-        )
+    async with opened(settings, lake, progress, dry=True, choice=wish.choice) as run:
+        return cost(settings, run, wish)
+
+
+def cost(settings: Settings, run: Run, wish: Wish) -> Estimate:
+    """Return what `fill` would cost now, in a run whose lists have what is wished for."""
+    jobs = jobs_of(wish, run.listing, run.notes.append)
+    held = [(job, _current(run, job)) for job in jobs]
+    asks = [(job, run.due(job, record)) for job, record in held]
+    requests = sum(
+        job.dataset.most_pages(window, run.listing.now_ms)
+        for job, windows in asks
+        for window in windows
+    )
+    rows = sum(rows_of(job, windows) for job, windows in asks)
+    return Estimate(
+        requests=requests,
+        seconds=seconds_of(settings, requests),
+        rows=rows,
+        bytes=rows * wish.dataset.row_bytes,
+        free_bytes=free_bytes(run.lake.root),
+        rows_held=sum(record.rows for _, record in held),
+        notes=run.notes,
+    )
+
+
+def seconds_of(settings: Settings, requests: int) -> float:
+    """Return how long some requests take at the rate limit, with a full bucket [s]."""
+    spent = requests * settings.credit_cost - settings.credit_capacity
+    return max(0.0, spent) / settings.credit_refill
 
 
 @asynccontextmanager
-async def _run(
+async def opened(
     settings: Settings,
     lake: Lake,
     progress: Progress,
     *,
     choice: Choice,
     dry: bool = False,
+    is_known: bool = False,
 ) -> AsyncIterator[Run]:
+    """Open the connection of a run, and fetch the lists of what it chooses.
+
+    Parameters
+    ----------
+    dry
+        Write nothing, and do not wait for an exchange that is away.
+    is_known
+        Whether the exchange is known to be there, as when it answered before: it is then waited
+        for even where nothing answers yet.
+
+    Raises
+    ------
+    UsageError
+        If the exchange knows no such currency.
+    DeribitError, UnavailableError
+        If the exchange refuses or does not answer.
+    """
     rules = rules_of(settings)
 
     def stage(attempt: raw.Attempt, folder: Path) -> None:
@@ -172,7 +219,7 @@ async def _run(
             raw.stage([attempt], folder)
 
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "stage"))
-    async with open_client(settings, stage, is_patient=not dry) as client:
+    async with open_client(settings, stage, is_patient=not dry, is_known=is_known) as client:
         names = (*choice.names, *choice.indices)
         listing = await fetch_listing(client, lake, choice.currencies, names)
         if options := named(lake, [name for name in names if kind_by_name(name) == "option"]):
@@ -180,7 +227,7 @@ async def _run(
         yield Run(lake, client, listing, rules, progress, notes=listing.notes())
 
 
-async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: bool) -> Report:
+async def _complete_all(run: Run, jobs: Sequence[Job], *, wait: Wait) -> Report:
     started = time.monotonic()
     with locked(run.lake, [job.partition for job in jobs], wait=wait):
         todo = await run.work(_open, run, jobs)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
@@ -40,8 +40,11 @@ def replay(
     *,
     count: int | None = None,
     wait: bool = False,
+    only: Collection[Partition] | None = None,
 ) -> Iterator[Rebuilt]:
     """Rebuild every partition that has raw data, as many at once as `count` or there are cores.
+
+    With `only`, those alone.
 
     Yields
     ------
@@ -64,7 +67,7 @@ def replay(
         for dataset in datasets
         if isinstance(dataset, Fetched)
         for one in dataset.staged(lake, listing)
-        if not _was_refused(lake, one)
+        if (only is None or one in only) and not _was_refused(lake, one)
     ]
     sizes = {one: _staged_bytes(lake, one) for one in staged}
     staged.sort(key=lambda one: -sizes[one])  # the longest are not left to the end
@@ -73,6 +76,7 @@ def replay(
         for dataset in datasets
         if isinstance(dataset, Snapshot)
         for one in dataset.staged(lake)
+        if only is None or one in only
     ]
     for one in staged:
         terms = Terms(_life(find_fetched(one.dataset), listing, one.part), listing.now_ms, rules)

@@ -11,6 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import msgspec
+
 from etl import workers
 from etl.backfill.fold import fold
 from etl.backfill.settle import Came, is_large, settle
@@ -22,11 +24,11 @@ from etl.instruments.record import Listing
 from etl.progress import Progress
 from etl.proof.protocol import Due, Numbers, Rules, Terms
 from etl.when import clock_ms
-from lake.ledger import Record
+from lake.ledger import Reading, Record
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import Content
-from lake.span import Span, clip
+from lake.span import DAY_MS, Span, clip
 from validators.outages import load_outages
 
 P = ParamSpec("P")
@@ -50,10 +52,14 @@ def rules_of(settings: Settings) -> Rules:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What is looked at before its time: all that waits for it, and what is settled so."""
+    """What is looked at before its time: all that waits for it, and what is settled so.
+
+    Rows that are held from `since_ms` on are asked for once more: they may have been revised.
+    """
 
     is_now: bool = False
     reasons: frozenset[str] = frozenset()
+    since_ms: int | None = None
 
 
 IN_TIME = Again()
@@ -149,7 +155,34 @@ class Run:
         """Return the windows to ask for now, so that the job's record may become complete."""
         within = self._within(job)
         due = self.what_is_due(is_first=is_first)
-        return job.dataset.proof.asks(record, within=within, due=due)
+        asked = self._with_trailing(record) if is_first else record
+        return job.dataset.proof.asks(asked, within=within, due=due)
+
+    def _with_trailing(self, record: Record) -> Record:
+        """Return a record whose rows from `again.since_ms` on count as read too long ago.
+
+        The answers they came in stand: where a new one differs, others are asked for, and what
+        most of the latest say is believed.
+        """
+        since_ms, last_ms = self.again.since_ms, record.last_ms
+        if since_ms is None or last_ms is None:
+            return record
+        trailing = Span(since_ms // DAY_MS * DAY_MS, last_ms + 1)  # a page begins on any grid
+        parts = [clip(one, trailing) for one in record.wanted]
+        readings = [Reading(one.start_ms, one.end_ms, 0) for one in parts if _is_some(one)]
+        return msgspec.structs.replace(record, provisional=(*record.provisional, *readings))
+
+    def anew(self, again: Again = IN_TIME) -> "Run":
+        """Return a run of its own on the same client and lists, begun when this one was."""
+        return Run(
+            self.lake,
+            self.client,
+            self.listing,
+            self.rules,
+            self.progress,
+            again=again,
+            started_ms=self.started_ms,
+        )
 
     def _within(self, job: Job) -> Span:
         """Return the time a job may be asked for."""
@@ -173,6 +206,10 @@ class Run:
     def due_rows(self, job: Job, record: Record) -> int:
         """Return how many rows the windows that are due can bring at most."""
         return rows_of(job, self.due(job, record))
+
+
+def _is_some(span: Span) -> bool:
+    return span.start_ms < span.end_ms
 
 
 def rows_of(job: Job, windows: Sequence[Span]) -> int:

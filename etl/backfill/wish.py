@@ -1,11 +1,14 @@
 """What a user asks to be fetched, and the partitions it covers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+
+import polars as pl
 
 from etl.dataset import Fetched
 from etl.errors import UsageError
+from etl.instruments.chain import life_of
 from etl.instruments.record import Instrument, Listing
 from etl.instruments.selection import Choice
 from etl.when import format_moment, parse_moment
@@ -79,6 +82,22 @@ def wish_for(
         message = f"nothing of {dataset.name} is named: expected instruments, indices or currencies"
         raise UsageError(message)
     return Wish(dataset, choice, first, last)
+
+
+def narrowed(wish: Wish, options: pl.DataFrame, now_ms: int) -> Wish:
+    """Return a wish for no more than the time in which some options lived.
+
+    Raises
+    ------
+    UsageError
+        If none lived between its bounds.
+    """
+    asked = Span(wish.start_ms or 0, min(wish.end_ms or now_ms, now_ms))
+    span = clip(life_of(options), asked)
+    if span.start_ms >= span.end_ms:
+        message = f"none of the {len(options):,} options chosen lived between the bounds"
+        raise UsageError(message)
+    return replace(wish, start_ms=span.start_ms, end_ms=span.end_ms)
 
 
 def jobs_of(wish: Wish, listing: Listing, note: Callable[[str], object]) -> list[Job]:

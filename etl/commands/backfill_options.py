@@ -136,26 +136,21 @@ def _backfill_some(
     flags: dict[str, Any],
 ) -> None:
     """Fetch the time some options lived in, and say what is held of them."""
-    from dataclasses import replace
-
     from etl import pipeline
+    from etl.backfill.wish import narrowed
     from etl.catalog import find
     from etl.check.chain_status import chain_statuses
     from etl.errors import UsageError
-    from etl.instruments.chain import chain, choose, life_of
-    from lake.span import Span, clip
+    from etl.instruments.chain import chain, choose
+    from lake.span import Span
 
     settings, wish = settings_of(context), wish_of("option_trades", *bounds, currencies=currency)
     names = list(wish.choice.currencies)
     with reporting(settings) as progress:
         lake, now_ms = pipeline.with_chain(settings, names, wish.end_ms, progress)
     options = choose(chain(lake).collect(), names, chosen, now_ms)
-    asked = Span(wish.start_ms or 0, min(wish.end_ms or now_ms, now_ms))
-    span = clip(life_of(options), asked)
-    if span.start_ms >= span.end_ms:
-        message = f"none of the {len(options):,} options chosen lived between the bounds"
-        raise UsageError(message)
-    wish = replace(wish, start_ms=span.start_ms, end_ms=span.end_ms)
+    wish = narrowed(wish, options, now_ms)
+    span = Span(wish.start_ms or 0, wish.end_ms or now_ms)
     if flags["dry_run"]:
         print_estimate(context, wish, as_json=flags["as_json"])
         return

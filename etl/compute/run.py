@@ -22,7 +22,7 @@ from etl.progress import Progress
 from lake.arrow import arrow
 from lake.errors import CorruptFileError, MissingColumnError
 from lake.ledger import Input, Record, records, write_record
-from lake.lock import locked
+from lake.lock import Wait, locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import Content, publish, tidy
@@ -44,6 +44,13 @@ class ComputeReport:
     unchanged: int = 0
     notes: list[str] = field(default_factory=list)
 
+    def add(self, other: "ComputeReport") -> None:
+        """Count what another computation did, too."""
+        self.rows += other.rows
+        self.computed += other.computed
+        self.unchanged += other.unchanged
+        self.notes += other.notes
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -58,7 +65,7 @@ class Ask:
     by_name: bool = False  # it is then an error if there is nothing to make it from
     source: str = ""  # the command that brings what it is made from first of all
     workers: int | None = None
-    wait: bool = False
+    wait: Wait = False
 
 
 def held_of(lake: Lake, names: Iterable[str]) -> dict[Partition, Record]:
@@ -301,7 +308,7 @@ def _inputs(tasks: Sequence[Task], held: Held) -> Held:
     return {one: held[one] for task in tasks for one in task.inputs}
 
 
-def _announce(lake: Lake, partitions: Sequence[Partition], held: Held, *, wait: bool) -> None:
+def _announce(lake: Lake, partitions: Sequence[Partition], held: Held, *, wait: Wait) -> None:
     """Write down what is to be computed, where nothing is said of it yet."""
     for one in partitions:
         if one not in held:

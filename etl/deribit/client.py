@@ -74,6 +74,7 @@ class DeribitClient:
         history_url: str = "",
         patience: Patience = Patience(),  # noqa: B008  (it is frozen)
         bounds: Bounds = Bounds(),  # noqa: B008
+        is_known: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -91,7 +92,9 @@ class DeribitClient:
         self._heard_at: tuple[int, float, float] | None = (
             None  # its clock [ms], ours, the wall's [s]
         )
-        self._has_heard = False  # whether anything of the exchange ever answered
+        self._has_heard = is_known  # whether anything of the exchange ever answered
+        for gate in self._gates.values():
+            gate.has_answered = is_known
         self._bucket = bucket
         self._listing = listing
         self._cost = cost
@@ -266,12 +269,17 @@ def _is_unknown_name(error: BaseException | None) -> bool:
 
 @asynccontextmanager
 async def open_client(
-    settings: Settings, stage: Callable[[Attempt, Path], object], *, is_patient: bool = True
+    settings: Settings,
+    stage: Callable[[Attempt, Path], object],
+    *,
+    is_patient: bool = True,
+    is_known: bool = False,
 ) -> AsyncIterator[DeribitClient]:
     """Open the one connection pool of a run, under the credits all processes here share.
 
     The headroom is kept in the size of the bucket more than in its rate: requests may arrive
-    bunched, but no clock runs one percent fast.
+    bunched, but no clock runs one percent fast. An exchange that is known to be there is waited for
+    even where nothing answers the first request.
 
     Raises
     ------
@@ -302,6 +310,7 @@ async def open_client(
             history_url=settings.history_url,
             patience=Patience(seconds, settings.probe_seconds),
             bounds=Bounds(settings.answer_seconds, round(settings.answer_megabytes * 1e6)),
+            is_known=is_known,
         )
 
 

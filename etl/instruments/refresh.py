@@ -20,6 +20,7 @@ from etl.instruments.lists import (
 )
 from etl.instruments.record import ANY, KINDS, Instrument
 from lake import raw
+from lake.lock import Wait
 from lake.paths import Lake
 from lake.raw import Attempt
 
@@ -52,28 +53,45 @@ async def fetch_lists(settings: Settings, lake: Lake, currencies: Sequence[str] 
     def stage(attempt: Attempt, folder: Path) -> None:
         raw.stage([attempt], folder)
 
-    done = Refreshed()
     async with open_client(settings, stage) as client:
-        found: set[str] = set()
-        for kind in KINDS:
-            attempt = await client.call(living_request(lake, kind))
-            records = (one for _, one in read_answer(attempt.body or b""))
-            found |= settled(one for one in records if isinstance(one, Instrument))
-        for currency in currencies:
-            check_currency(currency, found)
-        for currency in [one for one in currencies if one != ANY] or ever_settled(lake, found):
-            for kind in EXPIRING:
-                refusal = await _stage_expired(client, lake, kind, currency)
-                if refusal and currency in currencies:
-                    raise unknown(currency, found, refusal)
-                if refusal:
-                    done.notes.append(f"no expired {kind}s of {currency}: {refusal}")
+        done = await fetch_all(client, lake, currencies)
         done.requests = client.sent
     return done
 
 
+async def fetch_all(client: DeribitClient, lake: Lake, currencies: Sequence[str] = ()) -> Refreshed:
+    """Stage every list of instruments as it came.
+
+    Raises
+    ------
+    UsageError, DeribitError, UnavailableError
+        As `fetch_lists`.
+    """
+    done = Refreshed()
+    found: set[str] = set()
+    for kind in KINDS:
+        attempt = await client.call(living_request(lake, kind))
+        records = (one for _, one in read_answer(attempt.body or b""))
+        found |= settled(one for one in records if isinstance(one, Instrument))
+    for currency in currencies:
+        check_currency(currency, found)
+    for currency in [one for one in currencies if one != ANY] or ever_settled(lake, found):
+        for kind in EXPIRING:
+            refusal = await _stage_expired(client, lake, kind, currency)
+            if refusal and currency in currencies:
+                raise unknown(currency, found, refusal)
+            if refusal:
+                done.notes.append(f"no expired {kind}s of {currency}: {refusal}")
+    return done
+
+
 async def keep_up(
-    client: DeribitClient, lake: Lake, currencies: Sequence[str], until_ms: int
+    client: DeribitClient,
+    lake: Lake,
+    currencies: Sequence[str],
+    until_ms: int,
+    *,
+    wait: Wait = False,
 ) -> None:
     """Fetch and fold the lists of options that were last heard too long before a moment.
 
@@ -83,6 +101,8 @@ async def keep_up(
         If the exchange knows no such currency.
     DeribitError, UnavailableError
         If the exchange refuses or does not answer.
+    PartitionBusyError
+        If another process folds them, and is not waited for.
     """
     heard, requested = table.heard(lake), 0
     if heard.get("option any living", 0) < (until_ms - LIVING_AGE_MS) * 1000:
@@ -94,7 +114,7 @@ async def keep_up(
                 raise unknown(currency, ever_settled(lake), refusal)
             requested += 1
     if requested:
-        await asyncio.to_thread(table.refold, lake)
+        await asyncio.to_thread(table.refold, lake, wait=wait)
 
 
 async def _stage_expired(

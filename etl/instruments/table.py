@@ -20,7 +20,7 @@ from lake import raw
 from lake.arrow import arrow
 from lake.errors import CorruptFileError
 from lake.ledger import Record, read_record, write_record
-from lake.lock import locked
+from lake.lock import Wait, locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import tidy
@@ -105,7 +105,7 @@ def _relisted(frame: pl.DataFrame) -> pl.Series:
     return ended.sort("row")["valid_to"]
 
 
-def refold(lake: Lake, *, whole: bool = False) -> History:
+def refold(lake: Lake, *, whole: bool = False, wait: Wait = False) -> History:
     """Fold what was staged since the last time, or everything, and publish it.
 
     The same bytes come out either way.
@@ -115,9 +115,9 @@ def refold(lake: Lake, *, whole: bool = False) -> History:
     ContractError
         If a row breaks the contract of `instruments`.
     PartitionBusyError
-        If another process is folding.
+        If another process is folding, and is not waited for.
     """
-    with locked(lake, [PARTITION]):
+    with locked(lake, [PARTITION], wait=wait):
         tidy(lake, PARTITION)
         history = History() if whole else read(lake)
         fold(history, _staged(lake, history))

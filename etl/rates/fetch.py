@@ -30,7 +30,7 @@ from etl.rates.pages import (
 from etl.when import format_moment
 from lake import raw
 from lake.ledger import Record, read_record, write_record
-from lake.lock import locked
+from lake.lock import Wait, locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.span import DAY_MS, Span, by_period, period_span, subtract, union
@@ -145,7 +145,7 @@ def fetch(  # noqa: PLR0913  (what a run can be told)
     *,
     sources: Sequence[str] = SOURCES,
     anew: bool = False,
-    wait: bool = False,
+    wait: Wait = False,
     clock: Callable[[], float] = time.time,
 ) -> RatesReport:
     """Ask for the curves of a span of days, and publish them, year by year.

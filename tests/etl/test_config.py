@@ -62,7 +62,7 @@ def test_a_file_that_is_named_must_be_there(tmp_path):
         ({"credit_refill": 0}, "setting credit_refill = 0: "),
         ({"host": "deribit"}, "setting host = 'deribit': "),
         ({"host": "ftp://deribit.com"}, "setting host = 'ftp://deribit.com': "),
-        ({"colour": "red"}, "setting colour = 'red': "),
+        ({"colour": "red"}, "setting colour: there is no such setting"),
     ],
 )
 def test_a_bad_value_is_one_line_naming_it(flags, message):
@@ -83,7 +83,9 @@ def test_a_bad_value_in_the_environment_is_named(monkeypatch):
 def test_an_unknown_key_in_the_file_is_refused(toml):
     toml.write_text("conections = 4\n")
 
-    with pytest.raises(UsageError, match="setting conections = 4: "):
+    with pytest.raises(
+        UsageError, match="setting conections: there is no such setting; nearest: connections"
+    ):
         load_settings()
 
 
@@ -108,5 +110,20 @@ def test_settings_do_not_change():
 def test_the_address_of_a_check_is_a_secret_even_when_it_is_none(monkeypatch):
     monkeypatch.setenv("DERIBIT_LAKE_COLLECT__PING_URL", "ftp://ping.example/5bf66975")
     with pytest.raises(UsageError, match=r"setting collect\.ping_url = \*\*\*: ") as told:
+        load_settings()
+    assert "5bf66975" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["DERIBIT_LAKE_KEEP__INSTRUMENTS", "DERIBIT_LAKE_COLLECT"])
+def test_a_list_of_the_environment_that_is_no_json_is_named(monkeypatch, name):
+    monkeypatch.setenv("DERIBIT_LAKE_HOST", "BTC-PERPETUAL")
+    monkeypatch.setenv(name, "BTC-PERPETUAL")
+    with pytest.raises(UsageError, match=rf"^{name} is no JSON: a list is written \["):
+        load_settings()
+
+
+def test_of_a_word_that_is_no_setting_the_value_is_not_shown(monkeypatch):
+    monkeypatch.setenv("DERIBIT_LAKE_KEEP__PING", "https://hc-ping.com/5bf66975")
+    with pytest.raises(UsageError, match=r"keep\.ping: no such setting, .* ping_url") as told:
         load_settings()
     assert "5bf66975" not in str(told.value)

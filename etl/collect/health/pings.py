@@ -1,17 +1,7 @@
-"""Pings by the protocol of Healthchecks.io: who stops hearing them knows that data are old.
-
-Its rules: a POST to the check's address means success, with ``/start``, ``/fail`` or an exit status
-behind it what they say; ``rid`` tells runs apart; 100 kB of a body are kept; more than five pings a
-minute are ignored, and so is a check that does not exist, both with status 200.
-
-References
-----------
-Healthchecks.io, "Pinging API", https://healthchecks.io/docs/http_api/
-"""
+"""Pings of a collector: who stops hearing them knows that data are old."""
 
 import asyncio
 import logging
-import os
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -23,19 +13,17 @@ from urllib.parse import urlsplit
 from etl.collect.board import Board
 from etl.collect.health.ages import ages_line, format_age
 from etl.collect.health.overview import verdict
-from etl.deribit.surroundings import certificates, proxy_of
 from etl.logs import event
+from etl.pings import connection, post
 
 if TYPE_CHECKING:
     import httpx
 
 log = logging.getLogger(__name__)
 
-EVERY_S, AGAIN_S, TIMEOUT_S, TICK_S = 60.0, 20.0, 10.0, 1.0
+EVERY_S, AGAIN_S, TICK_S = 60.0, 20.0, 1.0
 A_MINUTE = 4
 """Pings within a minute before more have to wait: the fifth is kept for the end."""
-BODY_BYTES = 100_000
-IGNORED = {"OK (not found)": "there is no such check", "OK (rate limited)": "too many pings"}
 
 
 @dataclass(slots=True)
@@ -66,7 +54,7 @@ class Pinger:
     async def send(self, suffix: str, body: str) -> bool:
         """Send one ping and return whether it counts; trouble is logged once, and counted."""
         self._sent.append(asyncio.get_running_loop().time())
-        trouble = await self._post(suffix, body)
+        trouble = await post(self.client, self.url, suffix, run=self.run, body=body)
         self.board.counts["pings_failed" if trouble else "pings"] += 1
         if trouble != self._trouble:
             self._trouble = trouble
@@ -91,25 +79,6 @@ class Pinger:
 
     def _line(self) -> str:
         return ages_line(self.board, self.now_ms())
-
-    async def _post(self, suffix: str, body: str) -> str:
-        """Return what went wrong, in words without the address; empty if nothing did."""
-        kept = body.encode()[:BODY_BYTES].decode(errors="ignore").encode()
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                answer = await self.client.post(self._address(suffix), content=kept)
-        except Exception as error:  # noqa: BLE001  whatever happens to a ping, collection goes on
-            return type(error).__name__
-        if not answer.is_success:
-            return f"HTTP {answer.status_code}"
-        return IGNORED.get(answer.text.strip(), "")
-
-    def _address(self, suffix: str) -> "httpx.URL":
-        import httpx  # noqa: PLC0415
-
-        url = httpx.URL(self.url)
-        path = url.path.rstrip("/") + suffix
-        return url.copy_with(path=path).copy_merge_params({"rid": self.run})
 
     def _say(self, trouble: str) -> None:
         host = urlsplit(self.url).hostname
@@ -141,7 +110,7 @@ async def pinging(board: Board, url: str | None, now_ms: Callable[[], int]) -> A
     if url is None:
         yield
         return
-    async with _connection(url) as client:
+    async with connection(url) as client:
         pinger = Pinger(board, url, now_ms, client)
         task = asyncio.create_task(pinger.keep(), name="pings")
         status = 1
@@ -156,16 +125,3 @@ async def pinging(board: Board, url: str | None, now_ms: Callable[[], int]) -> A
             with suppress(asyncio.CancelledError):
                 await task
             await pinger.end(status)
-
-
-def _connection(url: str) -> "httpx.AsyncClient":
-    import httpx  # noqa: PLC0415
-
-    proxy = proxy_of(url, os.environ)
-    return httpx.AsyncClient(
-        timeout=TIMEOUT_S,
-        headers={"User-Agent": "deribit-lake"},
-        verify=certificates(os.environ),
-        proxy=proxy.read() if proxy else None,
-        trust_env=False,
-    )

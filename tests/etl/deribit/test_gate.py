@@ -66,7 +66,7 @@ class Away:
         return max(Counter(int(one // MINUTE) for one in self.moments if one >= after).values())
 
 
-def asked(exchange, calls, tmp_path, *, patience=PATIENT, slots=16):
+def asked(exchange, calls, tmp_path, *, patience=PATIENT, slots=16, is_known=False):
     """What `calls(client)` returns or raises, and the seconds it took."""
 
     async def main():
@@ -78,7 +78,7 @@ def asked(exchange, calls, tmp_path, *, patience=PATIENT, slots=16):
             client = DeribitClient(
                 http, bucket=bucket, listing=bucket, cost=1, slots=slots, retry=Retry(12, 300),
                 stage=lambda *_: None, patience=patience, clock=loop.time, sleep=asyncio.sleep,
-                history_url="https://history",
+                history_url="https://history", is_known=is_known,
             )  # fmt: skip
             try:
                 return await calls(client), loop.time() - started
@@ -189,6 +189,14 @@ def test_what_is_no_exchange_fails_soon_and_in_one_line(answer, tmp_path):
     assert isinstance(error, NoExchangeError)
     assert seconds < 10
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("answer", [httpx.ConnectError("refused"), unknown, (404, b"<html>")])
+def test_an_exchange_known_from_before_is_waited_for_though_nothing_ever_answered(answer, tmp_path):
+    outcome, seconds = asked(Away(0, HOUR, answer), first, tmp_path, is_known=True)
+
+    assert outcome == "ok"
+    assert HOUR <= seconds < HOUR + 3 * MINUTE
 
 
 def test_a_history_host_nobody_has_fails_soon_although_the_exchange_was_heard(tmp_path):

@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from etl.collect.board import Alarm, Board
-from etl.collect.health.pings import BODY_BYTES, Pinger, pinging
+from etl.collect.health.pings import Pinger, pinging
 from etl.logs import logging_to
+from etl.pings import BODY_BYTES
 from tests.etl.collect.health.fast_loop import run
 from tests.etl.collect.health.healthchecks import CHECK, Ping, listening
 

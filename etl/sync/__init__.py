@@ -1,0 +1,1 @@
+"""One command that brings a lake up to what its settings say is kept."""
