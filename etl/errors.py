@@ -20,10 +20,24 @@
     + ServerTooOldError   PostgreSQL or TimescaleDB lacks what is needed
     + ExtensionError      the database has no TimescaleDB
     + SchemaError         the tables are not those of sql/schema.sql
+    + DumpError           a dump cannot be made, is not whole, or cannot be restored here
+      - DifferenceError   what was restored is not what was dumped
+  x BackupError           restic, or the repository of backups, is not what is needed
+    + NoRepositoryError   there is no repository yet
+    + NoSnapshotError     the repository has no such backup
+    + PasswordError       the repository's password is another, or none was given
+    + LockedError         another restic works on the repository
+    + DamagedError        the repository is damaged
+    + RepositoryFullError no space is left where the repository is
+    + RemoteError         the store of the repository refuses or does not answer
   x LoadError             the lake cannot be loaded as it is
+    + LoaderBusyError     another load of the database is under way
   x ExactError            a table is not exactly what the database expects
 """
 
+from collections.abc import Sequence
+
+SHOWN = 5  # differences that a message names
 INVALID_PARAMS, NOT_FOUND = -32602, 13020
 
 
@@ -89,8 +103,44 @@ class RatePageError(UnavailableError):
     """A page of interest rates is none, not whole, or not the one that was asked for."""
 
 
+class BackupError(EtlError):
+    """Restic, or the repository of backups, is not what is needed."""
+
+
+class NoRepositoryError(BackupError):
+    """There is no repository yet."""
+
+
+class NoSnapshotError(BackupError):
+    """The repository has no such backup."""
+
+
+class PasswordError(BackupError):
+    """The repository's password is another, or none was given."""
+
+
+class LockedError(BackupError):
+    """Another restic works on the repository."""
+
+
+class DamagedError(BackupError):
+    """The repository is damaged."""
+
+
+class RepositoryFullError(BackupError):
+    """No space is left where the repository is."""
+
+
+class RemoteError(BackupError):
+    """The store of the repository refuses, or does not answer."""
+
+
 class LoadError(EtlError):
     """The lake cannot be loaded as it is."""
+
+
+class LoaderBusyError(LoadError):
+    """Another load of the database is under way."""
 
 
 class ExactError(EtlError):
@@ -127,3 +177,19 @@ class ExtensionError(DatabaseError):
 
 class SchemaError(DatabaseError):
     """The tables are not those of sql/schema.sql."""
+
+
+class DumpError(DatabaseError):
+    """A dump of the database cannot be made, is not whole, or cannot be restored here."""
+
+
+class DifferenceError(DumpError):
+    """What was restored is not what was dumped."""
+
+    def __init__(self, database: str, differences: Sequence[str]) -> None:
+        more = f" (and {len(differences) - SHOWN} more)" if len(differences) > SHOWN else ""
+        super().__init__(
+            f"what was restored differs from what was dumped: {'; '.join(differences[:SHOWN])}"
+            f"{more}; it stays as database {database}"
+        )
+        self.differences = tuple(differences)

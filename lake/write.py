@@ -38,6 +38,11 @@ def write_out(data: bytes, path: Path) -> None:
         publish_bytes(data, Path(os.path.realpath(path)))
 
 
+def publish_stream(write: Callable[[BinaryIO], object], path: Path) -> None:
+    """Let `write` fill a file, and publish it at `path` atomically and durably unless it raises."""
+    _publish(path, write)
+
+
 def publish_table(
     table: pa.Table,
     path: Path,

@@ -54,7 +54,22 @@ def connect(
     UnreachableError, LoginError
         If the server does not answer, or refuses the user or password.
     """
-    dsn = target(settings)
+    return connect_to(target(settings), autocommit=autocommit, parameters=parameters)
+
+
+def connect_to(
+    dsn: str, *, autocommit: bool = False, parameters: Mapping[str, str] | None = None
+) -> dbapi.Connection:
+    """Return a connection as `connect`, to the database a connection string names.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read.
+    UnreachableError, LoginError
+        If the server does not answer, or refuses the user or password.
+    """
+    check_dsn(dsn)
     failure = None
     try:
         driver = adbc_driver_postgresql.dbapi
@@ -115,9 +130,13 @@ def psql_call(settings: Settings) -> tuple[Path, list[str], dict[str, str]]:
     if not program.is_file():
         message = "no psql on this machine: install postgresql-client"
         raise UsageError(message)
+    return program, [str(program), "-X", redacted(dsn)], os.environ | secrets_of(dsn)
+
+
+def secrets_of(dsn: str) -> dict[str, str]:
+    """Return the environment that gives PostgreSQL's programs the password of a DSN."""
     held = password(dsn)
-    secret = {} if held is None else {"PGPASSWORD": held}
-    return program, [str(program), "-X", redacted(dsn)], os.environ | secret
+    return {} if held is None else {"PGPASSWORD": held}
 
 
 @contextmanager

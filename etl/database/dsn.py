@@ -74,6 +74,16 @@ def with_database(dsn: str, name: str) -> str:
     return f"{url['scheme']}{authority}/{quote(name)}{f'?{query}' if query else ''}"
 
 
+def database_of(dsn: str) -> str | None:
+    """Return the name of the database a connection string states, None where it states none."""
+    url = _URL.fullmatch(dsn)
+    if url is None:
+        named = [_unquoted(text) for key, text in _PAIR.findall(dsn) if key == "dbname"]
+    else:
+        named = [unquote(url["dbname"])] if url["dbname"] else []
+    return named[-1] if named else None
+
+
 def without_secrets(text: str, dsn: str) -> str:
     """Return `text` with every secret of the connection string masked, however it is written."""
     for secret in sorted(_secrets(dsn), key=len, reverse=True):

@@ -24,7 +24,7 @@ from etl.database.revise import allow_compressed
 from etl.database.schema import check_schema
 from etl.database.send import load_file, start
 from etl.dataset import Dataset
-from etl.errors import LoadError
+from etl.errors import LoaderBusyError
 from etl.progress import Progress
 from lake.partition import Partition
 from lake.paths import Lake
@@ -159,6 +159,6 @@ def _only_loader(connection: Connection) -> Iterator[None]:
             )
             (pid,) = cursor.fetchone() or ("unknown",)
             message = f"another load is running: server process {pid} holds the loader's lock"
-            raise LoadError(message)
+            raise LoaderBusyError(message)
     connection.commit()
     yield

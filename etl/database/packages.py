@@ -18,6 +18,7 @@ from etl.errors import LocalServerError
 
 RELEASE, POSTGRESQL = "trixie", "17"
 PROGRAMS = Path("usr/lib/postgresql") / POSTGRESQL / "bin"
+WRAPPED = ("initdb", "psql", "pg_ctl", "pg_dump", "pg_restore", "postgres")
 PACKAGES = f"""
 postgresql-{POSTGRESQL} postgresql-client-{POSTGRESQL} postgresql-{POSTGRESQL}-timescaledb
 libc6 libgcc-s1 libstdc++6 libpq5 libssl3t64 libicu76 libxml2 libzstd1 liblz4-1 liblzma5 zlib1g
@@ -72,8 +73,9 @@ def unpacked(cache: Path | None = None) -> Path:
             if cache is None and os.geteuid() == 0:
                 root.parent.chmod(0o755)  # whatever the umask: the server's user reads it
             with alone(root.with_name(f"{root.name}.lock")):
-                if not is_unpacked(root):
+                if not (root / PROGRAMS / "postgres").exists():
                     _unpack(root)
+                _wrap(root / PROGRAMS)
         except OSError as error:
             message = f"cannot unpack PostgreSQL into {root}: {error.strerror or error}"
             raise LocalServerError(message) from error
@@ -82,7 +84,8 @@ def unpacked(cache: Path | None = None) -> Path:
 
 def is_unpacked(cache: Path | None = None) -> bool:
     """Whether the programs are there already."""
-    return ((cache or default_cache()) / PROGRAMS / "postgres").exists()
+    programs = (cache or default_cache()) / PROGRAMS
+    return all((programs / f"{name}.bin").exists() for name in WRAPPED)
 
 
 @contextmanager
@@ -166,11 +169,15 @@ def _download(folder: Path) -> None:
 
 
 def _wrap(programs: Path) -> None:
-    for name in ("initdb", "psql", "pg_ctl", "pg_dump", "postgres"):
-        program = programs / name
-        program.rename(programs / f"{name}.bin")
-        program.write_text(_WRAPPER.format(name=name), encoding="utf-8")
-        program.chmod(0o755)
+    """Put a script in the place of each program; of those that have one it is left as it is."""
+    for name in WRAPPED:
+        program, own = programs / name, programs / f"{name}.bin"
+        if not own.exists():
+            script = programs / f"{name}.new"
+            script.write_text(_WRAPPER.format(name=name), encoding="utf-8")
+            script.chmod(0o755)
+            own.hardlink_to(program)
+            script.replace(program)
 
 
 def _mirror() -> str | None:

@@ -329,3 +329,21 @@ def test_a_machine_without_debian_packages_is_told_where_else_to_go(tmp_path, mo
         "no TimescaleDB from Debian's packages: no apt-get on this machine; "
         "use Docker (deploy/compose.yaml) or name another server by --dsn"
     )
+
+
+def test_a_program_that_an_older_version_left_as_it_was_gets_its_script(tmp_path):
+    programs = tmp_path / packages.PROGRAMS
+    programs.mkdir(parents=True)
+    for name in packages.WRAPPED:
+        (programs / name).write_text(f"own {name}")
+    (programs / "psql.bin").write_text("own psql")
+    (programs / "psql").write_text("its script")
+    assert not packages.is_unpacked(tmp_path)
+    assert packages.unpacked(tmp_path) == programs
+
+    assert packages.is_unpacked(tmp_path)
+    assert (programs / "psql").read_text() == "its script"
+    assert (programs / "pg_restore.bin").read_text() == "own pg_restore"
+    assert (programs / "pg_restore").read_text().startswith("#!/bin/sh")
+    assert os.access(programs / "pg_restore", os.X_OK)
+    assert not list(programs.glob("*.new"))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from etl.database.dsn import (
     check_dsn,
+    database_of,
     password,
     redacted,
     with_database,
@@ -97,3 +98,17 @@ def test_a_stated_parameter_is_not_overridden():
 )
 def test_another_database_of_the_same_server_can_be_named(dsn, expected):
     assert with_database(dsn, "new") == expected
+
+
+@pytest.mark.parametrize(
+    ("dsn", "name"),
+    [
+        ("postgresql://me@host:1/my%20data?sslmode=require", "my data"),
+        ("postgresql://me@host", None),
+        ("host=here dbname='my data' user=me", "my data"),
+        ("host=here dbname=a dbname=b", "b"),
+        ("host=here", None),
+    ],
+)
+def test_the_name_of_the_database_is_read(dsn, name):
+    assert database_of(dsn) == name
