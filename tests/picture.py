@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from etl.check.report import daily_candles, daily_coverage
+from etl.check.report.candles import daily_candles, daily_coverage
 from etl.check.status import Status, statuses
 from etl.config import load_settings
 from lake.paths import Lake, open_lake

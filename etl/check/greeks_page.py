@@ -2,7 +2,6 @@
 
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import polars as pl
 from etl.check.greek_tally import TICKER
 from etl.check.greeks import PAGE, GreeksReport
 from etl.check.greeks_summary import SOURCES, facts
+from etl.check.template import filled, plotly_js
 from lake.write import write_out
 from validators.greeks.errors import (
     DAY_WORDS,
@@ -63,10 +63,9 @@ def write_page(report: GreeksReport, out: Path) -> None:
 
 def greeks_page(report: GreeksReport) -> str:
     """Return the page of a report; it needs no network to be read, and asks none."""
-    from plotly.offline import get_plotlyjs  # noqa: PLC0415  slow, and only this function needs it
-
     look = "good" if report.verdict == "PASS" else "bad"
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+    return filled(
+        TEMPLATE,
         title="Greeks: ours against Deribit's own",
         facts=f"{report.tally.rows:,} tickers, {report.first} to {report.last}.",
         verdict=f'<span class="{look}">{report.verdict}</span>',
@@ -77,7 +76,7 @@ def greeks_page(report: GreeksReport) -> str:
         grids="".join(_grids(report, source) for source in SOURCES),
         tables="".join(_table(report, source) for source in SOURCES),
         data=msgspec.json.encode(_drawn(report)).decode().replace("<", "\\u003c"),
-        plotly_js=get_plotlyjs(),
+        plotly_js=plotly_js(),
         page_js=SCRIPT.read_text(encoding="utf-8"),
     )
 

@@ -60,7 +60,11 @@ def statuses(lake: Lake, dataset: str | None = None) -> list[Status]:
     CorruptFileError
         If a ledger file cannot be read.
     """
-    books = Books(lake, dataset)
+    return statuses_of(Books(lake, dataset))
+
+
+def statuses_of(books: Books) -> list[Status]:
+    """Return the status of every part that books speak of, sorted."""
     return [_status(books, subject) for subject in books.subjects()]
 
 

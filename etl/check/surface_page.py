@@ -4,13 +4,13 @@ from datetime import datetime
 from html import escape
 from math import inf
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import msgspec
 import polars as pl
 
 from etl.check.smiles import smiles_of
+from etl.check.template import filled, plotly_js
 
 TEMPLATE = Path(__file__).with_name("surface.html")
 SCRIPT = Path(__file__).with_name("surface.js")
@@ -50,8 +50,6 @@ def surface_page(slices: pl.DataFrame, points: pl.DataFrame, heading: str) -> st
     str
         HTML.
     """
-    from plotly.offline import get_plotlyjs  # noqa: PLC0415  slow, and only this function needs it
-
     slices = slices.sort("expiry")
     smiles, sheet = (
         smiles_of(slices, points, within=far).partition_by("expiry", as_dict=True)
@@ -65,12 +63,13 @@ def surface_page(slices: pl.DataFrame, points: pl.DataFrame, heading: str) -> st
         | {"points": _points(quotes.get((row["expiry"],)))}
         for row in slices.iter_rows(named=True)
     ]
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(heading),
+    return filled(
+        TEMPLATE,
+        title=heading,
         facts=escape(_facts(slices)),
         report=_report(slices),
         data=_embedded(drawn),
-        plotly_js=get_plotlyjs(),
+        plotly_js=plotly_js(),
         page_js=SCRIPT.read_text(encoding="utf-8"),
     )
 
@@ -134,7 +133,7 @@ def _report(slices: pl.DataFrame) -> str:
         + "</tr>"
         for row in slices.iter_rows(named=True)
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<table class="cards"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -3,12 +3,20 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 
 import polars as pl
 
-from etl.check.charts import FULL, NONE, OUTAGE, SOME, calendar_figure, figure_html, price_figure
+from etl.check.report.charts import (
+    FULL,
+    NONE,
+    OUTAGE,
+    SOME,
+    calendar_figure,
+    figure_html,
+    price_figure,
+)
 from etl.check.status import Status, statuses
+from etl.check.template import filled, plotly_js
 from etl.dataset import Dataset, Fetched
 from etl.errors import UsageError
 from etl.when import format_moment
@@ -18,7 +26,7 @@ from lake.write import write_out
 from validators.outages import Outage
 from validators.quality import find_gaps
 
-TEMPLATE = Path(__file__).with_name("report.html")
+TEMPLATE = Path(__file__).with_name("candles.html")
 GOOD = ("COMPLETE", "OK", "PASS")
 
 
@@ -78,16 +86,15 @@ def write_report(
     LakeError
         The file cannot be written.
     """
-    from plotly.offline import get_plotlyjs  # noqa: PLC0415  slow, and only this function needs it
-
     sections = [
         _section(instrument, frame, outages)
         for instrument, frame in frames.items()
         if not frame.head(1).collect().is_empty()
     ]
-    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(title),
-        plotly_js=get_plotlyjs(),
+    page = filled(
+        TEMPLATE,
+        title=title,
+        plotly_js=plotly_js(),
         summary=_table(summary),
         instruments="\n".join(sections),
     )

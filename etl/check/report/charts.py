@@ -14,6 +14,7 @@ WIDE_RANGE = 3.0
 """Prices whose highest is this many times the lowest are drawn on a log scale."""
 
 FULL, SOME, NONE, OUTAGE = "#2a9d8f", "#f2c14e", "#c8553d", "#1d3557"
+GRID = "rgba(128,128,128,.22)"  # on light pages and on dark ones
 COVERAGE_SCALE = [[0.0, NONE], [0.9, "#ef8f5b"], [0.9999, SOME], [1.0, FULL]]
 FONT = {"family": "system-ui, Segoe UI, Roboto, DejaVu Sans, sans-serif", "color": "#64748b"}
 
@@ -30,8 +31,8 @@ def price_figure(days: pl.DataFrame) -> "Figure":
     )
     is_wide = days["high"].max() > WIDE_RANGE * days["low"].min()  # type: ignore[operator]
     figure = go.Figure(candles, layout=_layout(height=340))
-    figure.update_xaxes(rangeslider_visible=False, gridcolor="#eef1f5")
-    figure.update_yaxes(type="log" if is_wide else "linear", gridcolor="#eef1f5", tickformat=",")
+    figure.update_xaxes(rangeslider_visible=False, gridcolor=GRID)
+    figure.update_yaxes(type="log" if is_wide else "linear", gridcolor=GRID, tickformat=",")
     if is_wide:
         figure.update_yaxes(dtick="D2")  # label 1, 2 and 5 of each decade
     return figure
@@ -116,8 +117,8 @@ def _layout(*, height: int) -> dict[str, Any]:
         "height": height,
         "margin": {"l": 76, "r": 8, "t": 12, "b": 34},
         "font": {**FONT, "size": 12},
-        "paper_bgcolor": "#fff",
-        "plot_bgcolor": "#fff",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": False,
         "hoverlabel": {"font": FONT, "bgcolor": "#fff"},
     }

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from etl.catalog import find
-from etl.check.report import daily_candles, daily_coverage, report_lake, write_report
+from etl.check.report.candles import daily_candles, daily_coverage, report_lake, write_report
 from etl.errors import UsageError
 from lake.paths import Lake
 from lake.write import publish_table

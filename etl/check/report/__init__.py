@@ -1,0 +1,1 @@
+"""Pages of what is held: one of the whole lake, and one of a dataset's candles."""
