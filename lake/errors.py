@@ -8,6 +8,7 @@
   x DiskFullError       no space is left; what was published stays as it was
   x NotWritableError    the lake's folder cannot be written
   x QueryError          a query the lake refuses or cannot answer
+  x DatabaseFileError   a DuckDB file of the lake's views that cannot be written
 """
 
 from pathlib import Path
@@ -64,3 +65,7 @@ class NotWritableError(LakeError):
 
 class QueryError(LakeError):
     """A query the lake refuses or DuckDB cannot answer."""
+
+
+class DatabaseFileError(LakeError):
+    """A DuckDB file of the lake's views that cannot be written, or must not be replaced."""

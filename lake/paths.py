@@ -16,6 +16,7 @@ FORMAT = 4  # raised when an older version could misread what this one writes
 MARKER = "lake.json"
 Top = Literal["clean", "derived"]
 """What is made from raw is clean, what is computed from published data is derived."""
+EMPTY = "empty"  # a file without rows of each dataset, for stored views
 SET_ASIDE = "files"  # below quarantine: corrupt files that were moved away
 TOPS: tuple[Top, ...] = get_args(Top)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lake.errors import CorruptFileError, LakeFormatError
 from lake.ledger import Record, read_record
+from lake.partition import Partition
 from lake.paths import SET_ASIDE, Lake
 from lake.read import checksum_of, read_table
 
@@ -30,18 +31,29 @@ def verify(lake: Lake, dataset: str | None = None) -> Iterator[Fault]:
     yield from _unreadable((lake.root / "live").glob(f"{dataset or '*'}/*.parquet"))
     vouched: set[Path] = set()
     for partition in lake.partitions(dataset):
-        try:
-            record = read_record(lake, partition) or Record()
-        except (CorruptFileError, LakeFormatError) as error:
-            is_corrupt = isinstance(error, CorruptFileError)
-            yield Fault(lake.ledger(partition), str(error), is_corrupt=is_corrupt)
-            vouched |= {lake.clean(partition), lake.derived(partition)}
-            continue
-        path = lake.published(record.top, partition)
-        vouched.add(path)
-        yield from _against_record(path, record)
+        paths, faults = _examined(lake, partition)
+        vouched |= paths
+        yield from faults
     for name in [dataset] if dataset else lake.datasets():
         yield from _strays(lake, name, vouched)
+
+
+def verify_partitions(lake: Lake, partitions: Iterable[Partition]) -> Iterator[Fault]:
+    """Yield what is wrong with the published files of some partitions, reading every byte."""
+    for partition in partitions:
+        yield from _examined(lake, partition)[1]
+
+
+def _examined(lake: Lake, partition: Partition) -> tuple[set[Path], Iterator[Fault]]:
+    """Return the files a partition's line vouches for, and what is wrong with them or with it."""
+    try:
+        record = read_record(lake, partition) or Record()
+    except (CorruptFileError, LakeFormatError) as error:
+        is_corrupt = isinstance(error, CorruptFileError)
+        fault = Fault(lake.ledger(partition), str(error), is_corrupt=is_corrupt)
+        return {lake.clean(partition), lake.derived(partition)}, iter([fault])
+    path = lake.published(record.top, partition)
+    return {path}, _against_record(path, record)
 
 
 def set_aside(lake: Lake, fault: Fault) -> Path:

@@ -188,34 +188,62 @@ def query(
 
 
 @app.command("sql")
-def interactive(context: typer.Context) -> None:
+def interactive(
+    context: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="DuckDB file to write instead, with every view: for other programs."),
+    ] = None,
+) -> None:
     """Ask the lake in SQL, line by line; a query ends with a semicolon, Ctrl-D leaves.
 
-    Example: deribit-lake sql
-    """
-    from lake.views import converse
+    With --file: write a DuckDB file that duckdb's own shell, DBeaver, R and Python open the lake
+    by; rows that come later are seen through it, too.
 
-    converse(lake_of(context))
+    Example: deribit-lake sql --file lake.duckdb
+    """
+    if file is None:
+        from lake.views import converse
+
+        converse(lake_of(context))
+        return
+    from etl.check.database_file import write_database_of
+
+    written = write_database_of(lake_of(context), file)
+    views, macros = len(written.views), ", ".join(written.macros)
+    typer.echo(f"wrote {file}: {views} views, and the macros {macros}")
 
 
 @app.command()
 def report(
     context: typer.Context,
     dataset: Annotated[
-        str, typer.Option("--dataset", "--table", help="Dataset to show, of one-minute candles.")
-    ] = "perpetuals_ohlcv",
+        str | None,
+        typer.Option("--dataset", "--table", help="Only its candles, by day; default: all held."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    reports: Annotated[Path, typer.Option(help="Folder of the reports of `quality`.")] = Path(
+        "reports"
+    ),
 ) -> None:
-    """Draw what is held: a coverage calendar and a price chart, in one HTML file.
+    """Draw the whole lake on one page: what is held, gaps, ages, sizes, curves, the last runs.
+
+    With --dataset: a calendar and a price chart of one-minute candles.
 
     Example: deribit-lake report --out report.html
     """
-    from etl.catalog import find
-    from etl.check.report import report_lake
-    from validators.outages import load_outages
+    settings, lake = settings_of(context), lake_of(context)
+    if dataset is None:
+        from etl.check.report.page import report_page
+        from lake.write import write_out
 
-    outages = load_outages(settings_of(context).outages)
-    report_lake(lake_of(context), find(dataset), outages, out)
+        write_out(report_page(lake, settings, reports).encode(), out)
+    else:
+        from etl.catalog import find
+        from etl.check.report.candles import report_lake
+        from validators.outages import load_outages
+
+        report_lake(lake, find(dataset), load_outages(settings.outages), out)
     typer.echo(f"wrote {out}")
 
 

@@ -1,6 +1,11 @@
 -- needs: funding_rates
 -- Moments at which two funding rows tell the index differently by more than 1 bp: the one at the
 -- hour, and the one an hour later, of its previous price.
+-- price [USD]: Index by the row at that moment
+-- source: Which row that is
+-- other_price [USD]: Index by the other row
+-- other_source: Which row that is
+-- difference_bps [bps]: How much more the other says
 CREATE VIEW index_conflicts AS
 SELECT
     here."timestamp",

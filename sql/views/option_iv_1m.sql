@@ -1,6 +1,8 @@
 -- needs: option_iv
 -- Implied volatility minute by minute: that of the last trade of the order book in each minute in
 -- which an option traded, so that it joins options_ohlcv. Null where `status` says why.
+-- timestamp [UTC]: Start of the minute
+-- close_timestamp [UTC]: Moment of the trade
 CREATE VIEW option_iv_1m AS
 SELECT
     minute AS timestamp,

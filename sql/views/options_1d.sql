@@ -1,5 +1,7 @@
 -- needs: options_ohlcv
 -- Options, resampled from minutes: daily candles from 00:00 UTC, of the days with a trade.
+-- timestamp [UTC]: Start of the day
+-- minutes [count]: Minutes with a trade
 CREATE VIEW options_1d AS
 SELECT
     time_bucket(INTERVAL 24 HOUR, timestamp) AS timestamp,

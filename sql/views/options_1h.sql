@@ -1,5 +1,7 @@
 -- needs: options_ohlcv
 -- Options, resampled from minutes: hourly candles, of the hours with a trade.
+-- timestamp [UTC]: Start of the hour
+-- minutes [count]: Minutes with a trade
 CREATE VIEW options_1h AS
 SELECT
     time_bucket(INTERVAL 1 HOUR, timestamp) AS timestamp,

@@ -1,8 +1,10 @@
 -- needs: perpetuals_ohlcv
 -- Perpetuals, resampled from minutes: daily candles of the exchange's day, from 08:00 UTC.
--- A day is 24 hours in UTC, and said so it takes a quarter of the time.
+-- timestamp [UTC]: Start of the exchange's day
+-- minutes [count]: Minutes with a candle
 CREATE VIEW perpetuals_1d_0800 AS
 SELECT
+    -- A day is 24 hours in UTC, and said so it takes a quarter of the time.
     time_bucket(INTERVAL 24 HOUR, timestamp, INTERVAL 8 HOUR) AS timestamp,
     instrument,
     arg_min(open, timestamp) AS open,

@@ -1,5 +1,7 @@
 -- needs: perpetuals_ohlcv
 -- Perpetuals, resampled from minutes: hourly candles.
+-- timestamp [UTC]: Start of the hour
+-- minutes [count]: Minutes with a candle
 CREATE VIEW perpetuals_1h AS
 SELECT
     time_bucket(INTERVAL 1 HOUR, timestamp) AS timestamp,

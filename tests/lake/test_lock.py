@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lake.errors import PartitionBusyError
-from lake.lock import locked
+from lake.lock import locked, locked_file
 from lake.partition import Partition
 from lake.paths import Lake
 
@@ -17,7 +17,7 @@ YEARS = [Partition("perpetuals_ohlcv", "BTC-PERPETUAL", year) for year in ("2023
 HOLD = """
 import sys, time
 from pathlib import Path
-from lake.lock import locked
+from lake.lock import locked, locked_file
 from lake.paths import Lake
 from lake.partition import Partition
 with locked(Lake(Path(sys.argv[1])), [Partition("perpetuals_ohlcv", "BTC-PERPETUAL", "2024")]):
@@ -91,3 +91,27 @@ def test_a_second_lock_in_the_same_process_is_refused_too(tmp_path):
     with locked(Lake(tmp_path), YEARS), pytest.raises(PartitionBusyError):  # noqa: SIM117
         with locked(Lake(tmp_path), YEARS[:1]):
             pass
+
+
+def test_who_waits_for_so_many_seconds_is_refused_after_them(tmp_path):
+    with holder(tmp_path):
+        started = time.monotonic()
+        with pytest.raises(PartitionBusyError), locked(Lake(tmp_path), YEARS, wait=0.6):
+            pass
+
+    assert 0.6 <= time.monotonic() - started < 5
+
+
+def test_who_waits_long_enough_goes_on_when_the_holder_ends(tmp_path):
+    with holder(tmp_path, seconds=0.5), locked(Lake(tmp_path), YEARS, wait=20.0):
+        assert Lake(tmp_path).lock(YEARS[1]).read_text() == str(os.getpid())
+
+
+def test_a_lock_says_what_its_holder_does(tmp_path):
+    path = tmp_path / "sync.lock"
+    with locked_file(path, "a sync"):  # noqa: SIM117
+        with pytest.raises(
+            PartitionBusyError, match=f"a sync is under way in process {os.getpid()};"
+        ):
+            with locked_file(path, "a sync", doing="is under way in"):
+                pass
