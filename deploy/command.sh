@@ -1,5 +1,5 @@
 #!/bin/bash
-# deribit-lake as the collector runs it: its user, its settings, its credit bucket.
+# deribit-lake as the collector and the timers run it: their user, settings, credit bucket.
 #
 # Root becomes that user, and has the secrets; anybody else may look at the lake, without them.
 set -euo pipefail
@@ -15,7 +15,7 @@ if [ "$(id -u)" = 0 ]; then
         export "$name=$value"
     done < "$secrets"
     export HOME=/var/lib/deribit-lake TMPDIR=/var/cache/deribit-lake/tmp
-    export NUMBA_CACHE_DIR=/var/cache/deribit-lake/numba
+    export NUMBA_CACHE_DIR=/var/cache/deribit-lake/numba RESTIC_CACHE_DIR=/var/cache/deribit-lake/restic
     cd "$HOME" # reports go there: where root stands, that user may not write
     exec setpriv --reuid=deribit-lake --regid=deribit-lake --init-groups -- \
         "$program" --config "$settings" "$@"

@@ -1,11 +1,14 @@
 #!/bin/bash
-# Install deribit-lake and its collector on Debian 12, 13 or Ubuntu (24.04 or newer), as root.
+# Install deribit-lake, its collector and its nightly timers on Debian 12, 13 or Ubuntu (24.04 or
+# newer), as root.
 #
 #   deploy/install.sh [OPTIONS] [SOURCE]
 #
 # SOURCE is a checkout (the one this script lies in), a wheel or a source distribution. What it needs
 # is installed in the versions requirements.lock pins, every hash checked. Run it again to upgrade:
-# what is there already is left as it is, the settings in /etc/deribit-lake in any case.
+# what is there already is left as it is, the settings in /etc/deribit-lake in any case. The collector
+# and the nightly sync start at boot from then on; backup and restore drill do so as soon as the
+# settings name a repository and this has been run again. A timer that you disabled stays so.
 #
 #   --prefix DIR    where the program goes (/opt/deribit-lake)
 #   --destdir DIR   everything below DIR, as for a package or a test; the running system is left alone
@@ -17,12 +20,17 @@ set -euo pipefail
 umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(dirname "$here")
-unit=deribit-lake-collect.service
+collector=deribit-lake-collect.service
+nightly=(deribit-lake-sync.timer)
+backups=(deribit-lake-backup.timer deribit-lake-drill.timer)
+jobs=(deribit-lake-{sync,backup,drill}.{service,timer})
+units=("$collector" "${jobs[@]}")
 owner=deribit-lake
 lib=/var/lib/deribit-lake cache=/var/cache/deribit-lake log=/var/log/deribit-lake
-settings=/etc/deribit-lake
+settings=/etc/deribit-lake repository=/var/backups/deribit-lake
+stamps=/var/lib/systemd/timers # of timers that have run
 prefix=/opt/deribit-lake destdir='' python=python3 dry='' uninstall='' source=''
-changes=0 stale=''
+changes=0 stale='' renewed=''
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
@@ -128,6 +136,7 @@ make_folders() {
     folder 0750 "$cache" own
     folder 0750 "$cache/tmp" own
     folder 0750 "$log" own
+    folder 0700 "$repository" own # where backups may go; elsewhere it takes a drop-in
 }
 
 # --- the program: a virtual environment per release, and a link to the current one --------------
@@ -189,6 +198,7 @@ install_program() {
 # --- all together -----------------------------------------------------------------------------
 
 install_all() {
+    local one
     check_source
     check_python
     make_user
@@ -197,31 +207,77 @@ install_all() {
     place 0755 "$here/command.sh" /usr/local/bin/deribit-lake
     place_once 0644 "$here/deribit-lake.toml" "$settings/deribit-lake.toml"
     place_once 0600 "$here/environment" "$settings/environment"
-    place 0644 "$here/systemd/$unit" "/etc/systemd/system/$unit"
+    place 0644 "$here/systemd/$collector" "/etc/systemd/system/$collector"
+    renewed=$stale # what the collector runs; a unit of the night is no reason to start it again
+    for one in "${jobs[@]}"; do place 0644 "$here/systemd/$one" "/etc/systemd/system/$one"; done
     [ "$changes" != 0 ] || say "nothing to do: all is there"
     activate
 }
 
 activate() {
+    local wanted=("$collector" "${nightly[@]}") one
     if ! is_live; then return; fi
     [ -z "$stale" ] || change "systemd reads its units again" systemctl daemon-reload
-    systemctl --quiet is-enabled "$unit" 2> /dev/null || change "started at boot" systemctl --quiet enable "$unit"
-    [ -z "$stale" ] || ! systemctl --quiet is-active "$unit" || change "collector started again" systemctl restart "$unit"
-    systemctl --quiet is-active "$unit" || say "next: edit $settings/deribit-lake.toml and $settings/environment, then: systemctl start ${unit%.service}"
+    ! names_repository || wanted+=("${backups[@]}")
+    for one in "${wanted[@]}"; do start_at_boot "$one"; done
+    [ -z "$renewed" ] || ! is_up "$collector" || change "collector started again" systemctl restart "$collector"
+    say_next "${wanted[@]}"
+}
+
+is_up() { systemctl --quiet is-active "$1"; }
+is_enabled() { systemctl --quiet is-enabled "$1" 2> /dev/null; }
+
+start_at_boot() { # UNIT; and at once, where the collector runs and this is new to it
+    local now=()
+    if is_enabled "$1" || [ -e "$stamps/stamp-$1" ]; then return; fi # it ran: somebody disabled it
+    ! is_up "$collector" || now=(--now)
+    change "${1%.service} started at boot" systemctl --quiet enable "${now[@]}" "$1"
+}
+
+names_repository() { # do the secrets or the settings?
+    grep -qsE "^[[:space:]]*DERIBIT_LAKE_BACKUP__REPOSITORY=[\"']?[^[:space:]\"']" "$settings/environment" ||
+        "$python" -c 'import sys, tomllib
+sys.exit(not tomllib.load(open(sys.argv[1], "rb")).get("backup", {}).get("repository"))' \
+            "$settings/deribit-lake.toml" 2> /dev/null
+}
+
+say_next() { # UNIT...: what is left to do by hand
+    local one idle=() lacking=()
+    for one in "$@"; do
+        if is_enabled "$one" && ! is_up "$one"; then idle+=("${one%.service}"); fi
+    done
+    if names_repository; then
+        command -v restic > /dev/null || lacking+=(restic)
+        ! grep -qs '^DERIBIT_LAKE_DSN=.' "$settings/environment" || command -v pg_dump > /dev/null || lacking+=(postgresql-client)
+    fi
+    [ "${#lacking[@]}" = 0 ] || say "next: apt-get install ${lacking[*]}"
+    [ "${#idle[@]}" = 0 ] || say "next: edit $settings/deribit-lake.toml and $settings/environment, then: systemctl start ${idle[*]}"
 }
 
 uninstall_all() {
-    local path
-    if is_live && systemctl --quiet is-enabled "$unit" 2> /dev/null; then
-        change "collector stopped" systemctl --quiet disable --now "$unit"
-    fi
-    for path in "/etc/systemd/system/$unit" /usr/local/bin/deribit-lake /etc/sysusers.d/deribit-lake.conf \
+    local path one
+    if is_live; then stop_all; fi
+    for path in "${units[@]/#//etc/systemd/system/}" /usr/local/bin/deribit-lake /etc/sysusers.d/deribit-lake.conf \
         "$prefix/releases" "$prefix/current"; do
         if [ -e "$destdir$path" ] || [ -L "$destdir$path" ]; then change "without $path" rm -rf "$destdir$path"; fi
     done
     [ -n "$dry" ] || rmdir "$destdir$prefix" 2> /dev/null || true # what else lies there is not ours
     if is_live && [ "$changes" != 0 ]; then change "systemd reads its units again" systemctl daemon-reload; fi
-    say "kept: $lib, $log, $settings and the user $owner"
+    say "kept: $lib, $log, $settings, $repository and the user $owner"
+}
+
+stop_all() { # timers first, so that they start nothing any more
+    local one
+    for one in "${nightly[@]}" "${backups[@]}" "$collector"; do
+        ! is_enabled "$one" || change "${one%.service} disabled" systemctl --quiet disable "$one"
+    done
+    for one in "${nightly[@]}" "${backups[@]}" "${units[@]}"; do
+        case $(systemctl show --value --property=ActiveState "$one") in
+            inactive | failed) ;;
+            *) change "${one%.service} stopped" systemctl stop "$one" ;;
+        esac
+        [ ! -e "$stamps/stamp-$one" ] || change "without $stamps/stamp-$one" rm "$stamps/stamp-$one"
+    done
 }
 
 read_options "$@"

@@ -1,17 +1,17 @@
 #!/bin/bash
 # Become the first process of a machine of its own: a systemd on a throw-away copy of this one's files.
 #
-#   unshare --mount --pid --cgroup --uts --ipc --fork boot.sh FOLDER
+#   unshare --mount --pid --cgroup --uts --ipc --fork boot.sh FOLDER [ROOT]
 #
-# What it writes goes to memory mounted at FOLDER. It has this machine's network and clock, and may
+# ROOT is another root than this machine's, which it is a copy of instead. What it writes goes to memory mounted at FOLDER. It has this machine's network and clock, and may
 # set neither; of the services installed here it starts none.
 set -euo pipefail
 shopt -s nullglob
-folder=$1 root=$1/root
+folder=$1 root=$1/root below=${2:-/}
 mount --make-rprivate /
 mount -t tmpfs -o size=4g tmpfs "$folder"
 mkdir "$folder"/{written,work,root}
-mount -t overlay overlay -o "lowerdir=/,upperdir=$folder/written,workdir=$folder/work" "$root"
+mount -t overlay overlay -o "lowerdir=$below,upperdir=$folder/written,workdir=$folder/work" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
@@ -29,6 +29,7 @@ mount -t mqueue mqueue "$root/dev/mqueue"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 cp -L /etc/resolv.conf "$root/run/resolv.conf" 2> /dev/null || true # where it may lead into /run
+[ "$below" = / ] || cp -L --remove-destination /etc/resolv.conf /etc/hosts "$root/etc/"
 
 rm -rf "$root"/etc/systemd/system/*
 : > "$root/etc/fstab"

@@ -9,6 +9,7 @@ from tests.deploy.service import INSTALL, PYTHON
 HERE = Path(__file__).parent
 RUN_THERE = (
     HERE / "stand_in.py",
+    HERE / "night.sh",
     HERE / "sandbox.py",
     HERE.parent / "accelerated" / "sitecustomize.py",
 )

@@ -49,13 +49,15 @@ class Machine:
 
 
 @contextmanager
-def booted(folder: Path) -> Iterator[Machine]:
+def booted(folder: Path, root: Path = Path("/")) -> Iterator[Machine]:
     """Boot a machine that ends with the block.
 
     Parameters
     ----------
     folder : Path
         An empty folder, on which it mounts what it writes; here it stays empty.
+    root : Path
+        The files it starts with, which it leaves as they are: those of this machine, or a folder.
 
     Raises
     ------
@@ -66,11 +68,12 @@ def booted(folder: Path) -> Iterator[Machine]:
         reason = "only root can boot it"
         raise CannotBootError(reason)
     lacking = [name for name in NEEDED if shutil.which(name) is None]
-    if lacking or not Path("/lib/systemd/systemd").exists():
+    if lacking or not (root / "lib/systemd/systemd").exists():
         reason = f"lacking: {' '.join(lacking) or 'systemd'}"
         raise CannotBootError(reason)
     group = _cgroup()
     command = ["unshare", *SPACES, "--fork", "--kill-child", str(BOOT), str(folder)]
+    command += [] if root == Path("/") else [str(root)]
     with (folder.with_suffix(".log")).open("w+") as said:
         entered = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
         ends_with_us = ["setpriv", "--pdeathsig=KILL", "--"]

@@ -15,7 +15,8 @@ from quant.kernels.black76 import price
 STATE = Path("/var/lib/deribit-lake")
 PLACES = (
     *("/etc", "/usr", "/opt/deribit-lake", "/var/lib", "/tmp"),  # noqa: S108  looks whether it is its own
-    *(f"/var/{kind}/deribit-lake" for kind in ("lib", "cache", "log")),
+    *(f"/var/{kind}/deribit-lake" for kind in ("lib", "cache", "log", "backups")),
+    "/data/deribit",
 )
 
 

@@ -145,7 +145,7 @@ def test_the_command_works_on_the_lake_of_the_collector(unit):
 def test_installing_again_leaves_the_running_collector_alone(unit):
     before = unit.show(UNIT, "MainPID")
     done = unit.run(INSTALL, "--python", PYTHON)
-    assert done.stdout == "nothing to do: all is there\n"
+    assert done.stdout.startswith("nothing to do: all is there\n")
     assert unit.show(UNIT, "MainPID") == before
 
 
@@ -158,6 +158,18 @@ def test_an_upgraded_unit_is_what_runs_next(unit):
     assert "collector started again\n" in done.stdout
     assert unit.show(UNIT, "MainPID") != before
     assert seen(unit)["priority"] == -5
+
+
+def test_a_collector_alone_becomes_the_whole_family_and_runs_on(unit):
+    before = unit.show(UNIT, "MainPID")
+    shell(unit, "systemctl disable --quiet --now deribit-lake-{sync,backup,drill}.timer")
+    shell(unit, "rm -f /etc/systemd/system/deribit-lake-{sync,backup,drill}.{service,timer}")
+    shell(unit, "rm -f /var/lib/systemd/timers/stamp-deribit-lake-*; systemctl daemon-reload")
+    done = unit.run(INSTALL, "--python", PYTHON)
+    assert "deribit-lake-sync.timer started at boot\n" in done.stdout
+    state = [unit.show(f"deribit-lake-{one}.timer", "ActiveState") for one in ("sync", "backup")]
+    shell(unit, "systemctl stop deribit-lake-sync.timer")
+    assert (state, unit.show(UNIT, "MainPID")) == (["active", "inactive"], before)
 
 
 def test_it_starts_when_the_machine_does(unit):
