@@ -27,6 +27,18 @@ demo days="90":
 exchange *options:
     @{{ python }} -m tests.exchange "$@"
 
+# A settings file to start with; nothing is asked
+[group('start here')]
+[no-exit-message]
+init *options:
+    @{{ lake }} init "$@"
+
+# All that the settings keep, brought up to date, computed, loaded, verified: just sync --dry-run
+[group('start here')]
+[no-exit-message]
+sync *options:
+    @{{ lake }} sync "$@"
+
 # Candles: just backfill-perp --instruments BTC-PERPETUAL --start 2024-01-01
 [group('lake')]
 [no-exit-message]
@@ -155,11 +167,23 @@ validate-greeks *options:
 plot *options:
     @{{ lake }} plot "$@"
 
-# Coverage calendar and price chart as one HTML file
+# All an installation needs, looked at: what is wrong, and what to do about it
+[group('lake')]
+[no-exit-message]
+doctor *options:
+    @{{ lake }} doctor "$@"
+
+# The whole lake on one page, offline; candles by the day: just report --dataset perpetuals_ohlcv
 [group('lake')]
 [no-exit-message]
 report *options:
     @{{ lake }} report "$@"
+
+# Copies elsewhere, and back: just backup run, just backup verify, just backup restore --to restored
+[group('lake')]
+[no-exit-message]
+backup *options:
+    @{{ lake }} backup "$@"
 
 # What changed in the lake, into the database: just load --instruments BTC-PERPETUAL
 [group('database')]
@@ -219,6 +243,12 @@ psql *options:
 [group('work')]
 check: lint test
 
+# The backlog's smoke tests, with evidence: just accept 0|1|2|3|4|5|all [--scale small]
+[group('work')]
+[no-exit-message]
+accept *phases:
+    @{{ python }} -m tests.acceptance "$@"
+
 # Format, ruff, mypy, import-linter; changes nothing
 [group('work')]
 lint:
@@ -273,7 +303,23 @@ picture-quant:
 bare *suite:
     .ci/bare "$@"
 
+# The installer, a database and two syncs on new roots, under a systemd each: just fresh bookworm
+[group('work')]
+fresh *suites:
+    {{ python }} -m tests.deploy.fresh "$@"
+
 # Pin every dependency anew: just lock --upgrade, just lock --upgrade-package polars
 [group('work')]
 lock *options:
     {{ python }} .ci/lock.py "$@"
+
+# Commands by the names the backlog has for them: docs/acceptance.md
+[private]
+[no-exit-message]
+test_connectivity *options:
+    @{{ lake }} ping "$@"
+alias backfill_perpetuals := backfill-perp
+alias backfill_futures := backfill-futures
+alias backfill_options := backfill-options
+alias collect_realtime := collect
+alias data_quality_checks := quality

@@ -61,10 +61,13 @@ def test_every_command_reads_the_lake_it_is_given_and_no_other(
     assert "BTC-PERPETUAL" in told("sql")
     assert told("verify").startswith("0 faults in ")
     told("query", count, "--format", "csv", "--out", f"{name}.csv")
-    told("report", "--out", f"{name}.html")
+    told("report", "--out", f"{name} whole.html")
+    told("report", "--dataset", "perpetuals_ohlcv", "--out", f"{name}.html")
     told("quality", "--out", f"{name} reports")
 
     assert (tmp_path / f"{name}.csv").read_text() == expected
     page = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
     assert "120 of 120 minutes held" in page
+    whole = (tmp_path / f"{name} whole.html").read_text(encoding="utf-8")
+    assert "<h2>Basis of futures" in whole
     assert len(list((tmp_path / f"{name} reports").iterdir())) == 4
