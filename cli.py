@@ -11,10 +11,13 @@ from etl.commands import (
     backfill,
     backfill_options,
     backfill_rates,
+    backup,
+    backup_verify,
     chain,
     collect,
     compute,
     database,
+    doctor,
     greeks,
     heal,
     instruments,
@@ -22,6 +25,7 @@ from etl.commands import (
     load,
     plot,
     snapshot,
+    sync,
 )
 from etl.commands.options import ERROR, INTERRUPTED, STDOUT_CLOSED, Flags
 from etl.commands.stdout import printing
@@ -68,14 +72,18 @@ def _root(
 
 backfill.backfill_app.add_typer(backfill_options.app)
 backfill.backfill_app.add_typer(backfill_rates.app)
+app.add_typer(sync.app)
 app.add_typer(backfill.app)
 app.add_typer(heal.app)
 app.add_typer(lake.app)
+app.add_typer(doctor.app)
 app.add_typer(compute.app)
 app.add_typer(collect.app)
 app.add_typer(chain.app)
 app.add_typer(greeks.app)
 app.add_typer(load.app)
+backup.backup_app.add_typer(backup_verify.app)
+app.add_typer(backup.app)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(plot.app, name="plot")
 app.add_typer(instruments.instruments_app, name="instruments")

@@ -11,6 +11,7 @@ TABLES = {
     "backfill": {},
     "option_backfill": {},
     "builds": {},
+    "report": {},
     "replay": ONE_CORE,
     "contract": ONE_CORE,
     "query": {},
@@ -29,6 +30,7 @@ TABLES = {
     "community": {},
     "sizes": {},
     "command": {},
+    "backup": {},
     "exchange": {},
     "quant": ONE_CORE,
     "quant_avx2": ONE_CORE | NO_AVX512,
@@ -42,6 +44,7 @@ TABLES = {
     "collect_stop": {},
     "collect_disk": {},
     "soak": {},
+    "sync": {},
 }
 
 

@@ -98,7 +98,7 @@ class Page:
 @contextmanager
 def browsing(*, webgl: bool = True) -> Iterator[Page]:
     """Start a Chromium without network, and stop it in the end."""
-    with TemporaryDirectory(prefix="chromium-") as profile:
+    with TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         flags = [*_FLAGS, *(_WEBGL if webgl else _NO_WEBGL), f"--user-data-dir={profile}"]
         flags += ["--no-sandbox"] if os.geteuid() == 0 else []
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -45,7 +45,7 @@ def main() -> None:
     run("--lake", str(LAKE), "quality", "--out", str(FOLDER / "reports"))
     run("--lake", str(LAKE), "query", DAYS)
     run("--lake", str(LAKE), "query", DEAREST_HOURS)
-    run("--lake", str(LAKE), "report", "--out", str(REPORT))
+    run("--lake", str(LAKE), "report", "--dataset", "perpetuals_ohlcv", "--out", str(REPORT))
     run("--lake", str(LAKE), "status")
     summarize(time.monotonic() - started)
 

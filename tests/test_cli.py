@@ -195,13 +195,41 @@ def test_sql_answers_line_by_line_until_the_input_ends(filled, exchange):
     assert "read-only" in asked.stdout
 
 
-def test_report_writes_one_self_contained_page(invoke, filled, tmp_path):
-    code, _, _ = invoke("--lake", filled, "report", "--out", tmp_path / "page.html")
+def test_report_writes_one_self_contained_page_of_the_whole_lake(invoke, filled, tmp_path):
+    code, out, _ = invoke("--lake", filled, "report", "--out", tmp_path / "page.html")
+
+    page = (tmp_path / "page.html").read_text()
+    assert (code, out) == (0, f"wrote {tmp_path / 'page.html'}\n")
+    for name in ("BTC-PERPETUAL", "funding_rates", "index_prices"):
+        assert name in page
+    assert "<script" not in page
+    assert len(page) < 100_000
+
+
+def test_report_of_a_dataset_draws_its_candles(invoke, filled, tmp_path):
+    words = ("--dataset", "perpetuals_ohlcv", "--out", tmp_path / "page.html")
+    code, _, _ = invoke("--lake", filled, "report", *words)
 
     page = (tmp_path / "page.html").read_text()
     assert code == 0
-    assert "BTC-PERPETUAL" in page
+    assert page.count('"type":"candlestick"') == 2
     assert 'src="http' not in page
+
+
+def test_report_of_an_empty_lake_says_so(invoke, tmp_path):
+    code, _, _ = invoke("report", "--out", tmp_path / "page.html")
+
+    assert code == 0
+    assert "Nothing is held yet." in (tmp_path / "page.html").read_text()
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_report_that_cannot_be_written_is_one_clear_error(invoke, filled, tmp_path):
+    (tmp_path / "file").touch()
+
+    message = error_of(invoke("--lake", filled, "report", "--out", tmp_path / "file" / "page.html"))
+
+    assert str(tmp_path / "file") in message
 
 
 @pytest.mark.parametrize(
@@ -280,7 +308,8 @@ def test_a_corrupt_file_is_named_then_set_aside_and_rebuilt(invoke, tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:1000])
 
-    for command in (("query", "SELECT count(*) FROM perpetuals_ohlcv"), ("quality",), ("report",)):
+    report = ("report", "--dataset", "perpetuals_ohlcv")
+    for command in (("query", "SELECT count(*) FROM perpetuals_ohlcv"), ("quality",), report):
         assert f"{path} is corrupt" in error_of(invoke(*command))
     assert invoke("verify")[0] == 1
     assert invoke("verify", "--quarantine")[0] == 1

@@ -11,18 +11,20 @@ import pytest
 from etl.catalog import DATASETS
 from etl.database import packages
 from etl.database.server import down, up
-from tests import pages, schema
+from tests import pages, schema, troubles
 from tests.acceptance.command import Product
 from tests.acceptance.in_process import InProcess
 from tests.exchange.running import running
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 BIN = Path(sys.executable).parent
 DATABASE = re.compile(
     r"deribit-lake (db|load|reload|verify-db)|--load|--from db|just (db|load|psql)"
 )
-FULL_HISTORY = re.compile(r"2016-12-01|backfill \w+$", re.MULTILINE)  # a minute without limits
+FULL_HISTORY = re.compile(
+    r"2016-12-01|backfill \w+$|lake sync$", re.MULTILINE
+)  # a minute without limits
 TICKERS = re.compile(r"--tickers")  # a request for every option
 MARKS = (
     (pytest.mark.slow, FULL_HISTORY),
@@ -142,6 +144,7 @@ def test_every_python_block_of_the_docs_runs(read, script, tmp_path):
         "status",
         "quality",
         "report",
+        "doctor --offline --json",
     ],
 )
 def test_recipes_pass_their_options_on(read, recipe):
@@ -215,6 +218,11 @@ def test_the_table_of_settings_is_fresh():
     assert pages.SETTINGS.findall(page) == [pages.settings_table()], "run `just docs`"
 
 
+def test_the_findings_of_doctor_are_fresh():
+    page = troubles.DOCTOR.read_text(encoding="utf-8")
+    assert troubles.FINDINGS.findall(page) == [troubles.findings_tables()], "run `just docs`"
+
+
 @pytest.mark.parametrize("path", list(pages.command_paths()), ids=" ".join)
 def test_every_command_is_documented_with_an_example(path):
     page = pages.CLI.read_text(encoding="utf-8")
@@ -222,6 +230,12 @@ def test_every_command_is_documented_with_an_example(path):
     section = page.partition(f"\n## {words}\n")[2].partition("\n## ")[0]
     assert f"Usage: {words}" in section
     assert f"Example: {words}" in section or "COMMAND [ARGS]" in section
+
+
+@pytest.mark.parametrize("path", list(pages.command_paths()), ids=" ".join)
+def test_no_word_of_a_docstring_is_taken_for_markup_in_help(path):
+    bracketed = re.findall(r"\[\w+\]", pages.docstring_of(path))
+    assert [word for word in bracketed if word not in pages.help_of(path)] == []
 
 
 def test_the_dictionary_of_columns_is_fresh():
@@ -242,6 +256,16 @@ def test_every_dataset_stands_in_the_dictionary(name):
     assert re.sub(r"_(\d+|1D)$", "", name) in schema.MODELS
 
 
+@pytest.mark.parametrize("index", ["README.md", "docs/README.md"])
+def test_every_page_stands_in_both_indices(index):
+    text = (ROOT / index).read_text(encoding="utf-8")
+    here = (ROOT / index).parent
+    targets = {
+        (here / one.partition("#")[0]).resolve() for one in re.findall(r"\]\(([^)]+)\)", text)
+    }
+    assert [page.name for page in PAGES if page not in targets and page != ROOT / index] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
@@ -250,4 +274,9 @@ def test_links_lead_somewhere(page):
             file = page.parent / path if path else page
             assert file.exists(), target
             headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-            assert not anchor or anchor in [h.lower().replace(" ", "-") for h in headings], target
+            assert not anchor or anchor in [anchor_of(one) for one in headings], target
+
+
+def anchor_of(heading):
+    """Return what a link names a heading by, as GitHub does: no punctuation."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")

@@ -14,7 +14,7 @@ EVENTS = "collect.jsonl"
 def collect(context: typer.Context) -> None:
     """Collect candles, trades, funding, indices and tickers as they come, until stopped.
 
-    What is collected, and when an alarm rings, stands under [collect] in deribit-lake.toml.
+    What is collected, and when an alarm rings, says the table `collect` of deribit-lake.toml.
     SIGTERM or Ctrl-C ends it in order, with exit code 0.
 
     Example: deribit-lake collect

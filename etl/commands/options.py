@@ -4,7 +4,7 @@ Everything that takes time to import is imported by the command that needs it.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,6 +92,12 @@ def set_for_run(context: typer.Context, **values: Any) -> None:
     root.obj = replace(root.obj, values={**root.obj.values, **values})
 
 
+def stop_code_of(context: typer.Context) -> "Callable[[], int]":
+    """Return what says, once a command is being stopped, which exit code it leaves with."""
+    stop: Stop = context.find_root().obj.stop
+    return lambda: stop.exit_code
+
+
 def may_be_stopped(context: typer.Context) -> None:
     """Let a stop be a good end of a command, with exit code 0, from here on."""
     context.find_root().obj.stop.is_good = True
@@ -149,4 +155,19 @@ def print_json(found: object) -> None:
     """Print a result as JSON."""
     import msgspec
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+    encoded = msgspec.json.encode(found, enc_hook=_plain)
+    typer.echo(msgspec.json.format(encoded, indent=1).decode())
+
+
+def _plain(value: object) -> str:
+    """Return a path as text.
+
+    Raises
+    ------
+    NotImplementedError
+        If it is anything else JSON does not know.
+    """
+    if isinstance(value, Path):
+        return str(value)
+    message = f"{value!r} has no form in JSON"
+    raise NotImplementedError(message)

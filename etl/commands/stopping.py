@@ -27,8 +27,8 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """What a shell calls the end by that signal: 130, 143 or 129."""
-        return self.code_of(self.number or 0)
+        """What a shell calls the end by that signal: 130, 143 or 129; of asyncio's Ctrl-C, 130."""
+        return self.code_of(self.number or signal.SIGINT)
 
     def code_of(self, number: int) -> int:
         """Return the exit code of an end by a signal."""
@@ -59,15 +59,15 @@ def stopping() -> Iterator[Stop]:
         if callable(handler):
             handler(number, frame)
 
-    signal.signal(signal.SIGTERM, as_ctrl_c)
-    if before[signal.SIGHUP] is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, as_ctrl_c)
     woken, wakes = os.pipe()
     os.set_blocking(wakes, False)
     woken_before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     thread = threading.Thread(target=_watch, args=(woken, stop), name="stopping", daemon=True)
     thread.start()
     try:
+        signal.signal(signal.SIGTERM, as_ctrl_c)
+        if before[signal.SIGHUP] is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, as_ctrl_c)
         yield stop
     finally:
         stop.has_ended = True

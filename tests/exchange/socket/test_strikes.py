@@ -58,6 +58,7 @@ def test_a_cut_is_code_1006_and_told_with_its_moment(struck):
 def test_a_silent_socket_beats_and_answers_and_brings_nothing(struck):
     async def talk(client):
         await client.subscribe(INDEX)
+        await client.until(lambda c: c.data(INDEX))
         await client.result("public/set_heartbeat", interval=10)
         moments = await strike(struck, "silence", seconds=60)
         await client.until(lambda c: sum("type" in one["params"] for one in c.told) >= 6)
