@@ -27,7 +27,7 @@ def _in_lines(said: str) -> Iterator[dict[str, object]]:
         if line.startswith("{"):
             try:
                 message = msgspec.json.decode(line, type=dict[str, object])
-            except msgspec.DecodeError:
+            except msgspec.DecodeError:  # words that begin like a message
                 continue
             if _is_error(message):
                 yield message

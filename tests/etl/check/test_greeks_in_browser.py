@@ -1,24 +1,15 @@
 """The page of a comparison of Greeks in a headless Chromium that has no network."""
 
-import os
-
 import pytest
 
 from etl.check.greeks_page import greeks_page
 from tests import greek_tickers
-from tests.browser import CHROMIUM, browsing
+from tests.browser import browsing
 from tests.etl.check.test_greeks import FIRST_MS, lake_of, report
 
 pytestmark = pytest.mark.slow
 WIDTHS = {1280: False, 360: True}
 """Of the window, and whether the page is dark."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _chromium():
-    if not CHROMIUM:
-        told = "no Chromium: apt-get install chromium"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The page of a whole lake in a headless Chromium that has no network, at two widths."""
 
 import json
-import os
 import re
 
 import polars as pl
@@ -17,7 +16,7 @@ from lake.write import publish_table
 from tests import greek_tickers, surfaces
 from tests.acceptance.command import Product
 from tests.acceptance.in_process import InProcess
-from tests.browser import CHROMIUM, browsing
+from tests.browser import browsing
 from tests.etl.check.report_pages import NOW
 from tests.etl.check.test_report_markets import AT, curve, publish, rows_of, swaps
 from tests.etl.check.test_status import record
@@ -30,13 +29,6 @@ HOSTILE = "<script>document.title='gone'<∕script><img src=x onerror=alert(1)>"
 LONG = "SOMETHING_VERY_LONG_USDC-27DEC24-" + 6 * "123456789" + "-C"
 WIDTHS = {1280: False, 390: True}
 """Of the window, and whether the page is dark."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _chromium():
-    if not CHROMIUM:
-        told = "no Chromium: apt-get install chromium"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
 
 
 @pytest.fixture(scope="module")

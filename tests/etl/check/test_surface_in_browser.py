@@ -1,23 +1,14 @@
 """The page of a surface in a headless Chromium that has no network."""
 
-import os
-
 import pytest
 
 from etl.check.surface_page import surface_page
 from tests import surfaces
-from tests.browser import CHROMIUM, browsing
+from tests.browser import browsing
 
 pytestmark = pytest.mark.slow
 WIDTHS = {1280: False, 360: True}
 """Of the window, and whether the page is dark."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _chromium():
-    if not CHROMIUM:
-        told = "no Chromium: apt-get install chromium"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
 
 
 @pytest.fixture(scope="module")

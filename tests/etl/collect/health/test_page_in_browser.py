@@ -1,11 +1,10 @@
 """The page of a collector in a headless Chromium, from a real server on loopback."""
 
-import os
 import time
 
 import pytest
 
-from tests.browser import CHROMIUM, browsing
+from tests.browser import browsing
 from tests.etl.collect.health.boards import fresh, troubled
 from tests.etl.collect.health.serving import served
 
@@ -13,13 +12,6 @@ pytestmark = pytest.mark.slow
 WIDTHS = {1280: False, 500: True}
 """Of the window, and whether the page is dark."""
 REFRESH_S = 25
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _chromium():
-    if not CHROMIUM:
-        told = "no Chromium: apt-get install chromium"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
 
 
 def until(browser, expression):
