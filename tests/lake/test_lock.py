@@ -2,8 +2,9 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ YEARS = [Partition("perpetuals_ohlcv", "BTC-PERPETUAL", year) for year in ("2023
 HOLD = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from lake.lock import locked, locked_file
 from lake.paths import Lake
 from lake.partition import Partition
@@ -115,3 +117,22 @@ def test_a_lock_says_what_its_holder_does(tmp_path):
         ):
             with locked_file(path, "a sync", doing="is under way in"):
                 pass
+
+
+def test_seconds_of_waiting_are_for_all_partitions_together(tmp_path, monkeypatch):
+    """The first is freed after one second, the second after two and a half, of a clock of ours."""
+    lake, clock = Lake(tmp_path), [0.0]
+    frees = [(1.0, ExitStack()), (2.5, ExitStack())]
+    for (_, held), partition in zip(frees, YEARS, strict=True):
+        held.enter_context(locked(lake, [partition]))
+
+    def sleep(seconds):
+        clock[0] += seconds
+        for at, held in frees:
+            if clock[0] >= at:
+                held.close()
+
+    monkeypatch.setattr("lake.lock.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    with pytest.raises(PartitionBusyError, match="2024"), locked(lake, YEARS, wait=2.0):
+        pass
+    assert clock[0] == pytest.approx(2.0, abs=0.3)
