@@ -157,30 +157,27 @@ def _back_up(lake: Lake, repository: Repository, dump: Dump | None, held: IO[Any
         parent = newest(before) if before else None
         copies = bool(tree.copied)
         done = repository.add(tree.root, names, tags, parent=parent, held=held, copies=copies)
-        summary = _summary(done)
-        named = _named(done, tree)
-        copied, doubted = tree.copied, tuple(map(str, tree.doubted))
-        files, size = tree.files, tree.bytes
+    summary = _summary(done)
     snapshot = str(summary["snapshot_id"])
-    unreadable = (*tree.unreadable, *_missing(repository, snapshot, named))
+    unreadable = (*tree.unreadable, *_missing(repository, snapshot, _named(done, tree)))
     if unreadable:
         repository.mark(snapshot, "unreadable")
     # A backup that lacks something replaces none.
     is_whole = not unreadable and failure is None
     forgotten = repository.thin_out(name, before, held=held) if is_whole else 0
-    logger.info("backup %s: %d files, %d bytes", snapshot[:8], files, size)
+    logger.info("backup %s: %d files, %d bytes", snapshot[:8], tree.files, tree.bytes)
     return BackupReport(
         snapshot=snapshot,
         repository=repository.address,
-        files=files,
-        bytes=size,
+        files=tree.files,
+        bytes=tree.bytes,
         read_files=int(summary.get("files_new", 0)) + int(summary.get("files_changed", 0)),
         added_bytes=int(summary.get("data_added_packed") or summary.get("data_added") or 0),
         database_bytes=database_bytes,
         forgotten=forgotten,
         seconds=time.monotonic() - began,
-        copied=copied,
-        doubted=doubted,
+        copied=tree.copied,
+        doubted=tuple(map(str, tree.doubted)),
         unreadable=unreadable,
         database_error=failure,
     )
