@@ -2,7 +2,7 @@
 
 import typer
 
-from etl.commands.options import may_be_stopped, reporting, settings_of
+from etl.commands.options import reporting, settings_of
 
 USAGE = 2
 
@@ -19,7 +19,6 @@ def collect(context: typer.Context) -> None:
 
     Example: deribit-lake collect
     """
-    may_be_stopped(context)
     import asyncio
 
     from etl.collect.run import collect as run

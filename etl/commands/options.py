@@ -98,11 +98,6 @@ def stop_code_of(context: typer.Context) -> "Callable[[], int]":
     return lambda: stop.exit_code
 
 
-def may_be_stopped(context: typer.Context) -> None:
-    """Let a stop be a good end of a command, with exit code 0, from here on."""
-    context.find_root().obj.stop.is_good = True
-
-
 @contextmanager
 def reporting(settings: "Settings", *, events: str | None = None) -> Iterator["Progress"]:
     """Keep a log, one of events beside it where it has a name, and show progress.

@@ -23,16 +23,11 @@ class Stop:
 
     number: int | None = None
     has_ended: bool = False
-    is_good: bool = False  # whether to be stopped is how what runs is meant to end
 
     @property
     def exit_code(self) -> int:
         """What a shell calls the end by that signal: 130, 143 or 129; of asyncio's Ctrl-C, 130."""
-        return self.code_of(self.number or signal.SIGINT)
-
-    def code_of(self, number: int) -> int:
-        """Return the exit code of an end by a signal."""
-        return 0 if self.is_good else 128 + number
+        return 128 + (self.number or signal.SIGINT)
 
 
 @contextmanager
@@ -93,4 +88,4 @@ def _watch(woken: int, stop: Stop) -> None:
     if not stop.has_ended:
         shown = SHOW_CURSOR if os.isatty(STDERR) else ""
         os.write(STDERR, f"{shown}{KEPT}\n".encode())
-    os._exit(stop.code_of(found[0]))
+    os._exit(128 + found[0])
