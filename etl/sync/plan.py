@@ -19,7 +19,7 @@ from etl.sync.summary import table
 from etl.sync.trailing import Trailing
 from etl.when import clock_ms
 from lake.paths import Lake
-from lake.write import free_bytes
+from lake.store.files import free_bytes
 
 
 class Cost(msgspec.Struct, frozen=True):

@@ -10,11 +10,9 @@ import msgspec
 
 from etl.compute.run import held_of
 from etl.config import Settings
-from etl.database.load import load
 from etl.database.parts import has_table
-from etl.database.verify import compare
 from etl.dataset import Computed, Dataset
-from etl.errors import EtlError, LoaderBusyError
+from etl.errors import EtlError
 from etl.instruments.lists import staged_listing
 from etl.outcome import StopCode, ctrl_c, outcome_kept
 from etl.pings import Check
@@ -23,12 +21,14 @@ from etl.progress import Progress
 from etl.rates.fetch import days_asked
 from etl.rates.fetch import fetch as fetch_rates
 from etl.sources.treasury_bills import TREASURY_BILLS
+from etl.sync.database import Database
 from etl.sync.fetching import Fetching
 from etl.sync.keep import Keeping
+from etl.sync.last_look import LastLook
 from etl.sync.lock import sync_lock
-from etl.sync.stages import Course, Stage
+from etl.sync.stages import Course, Stage, fail_by
 from etl.sync.summary import Summary, exit_code_of, total
-from etl.sync.verdict import verdicts, worst
+from etl.sync.verdict import worst
 from etl.when import clock_ms
 from lake.errors import LakeError
 from lake.ledger import Record, read_record
@@ -40,7 +40,6 @@ from lake.verify import verify_partitions
 
 SYNC, USAGE = "sync", 2
 RATES, LOAD, VERIFY_DB = "rates", "load", "verify-db"
-POLL_SECONDS = 1.0
 NIGHTS = 7  # in which every file that is kept is read at least once
 
 Lines = Mapping[Partition, Record | None]
@@ -104,16 +103,22 @@ class _Sync:
         if self.keeping.rates_ms is not None:
             course.run(RATES, lambda stage: self._rates(stage, asking.now_ms))
         self._compute(course)
+        tables = [one for one in self.keeping.datasets if has_table(one)]
+        database = Database(self.settings, self.lake, tables, self.progress, self._wait)
         if self.settings.keep.database:
-            course.run(LOAD, self._load)
+            course.run(LOAD, database.load)
         course.run("verify", lambda stage: self._verify(stage, before, names))
         if self.settings.keep.database:
-            course.run(VERIFY_DB, self._verify_database, [LOAD])
+            course.run(VERIFY_DB, database.compare, [LOAD])
         return self._summary(course, asking, started, began)
 
     def _summary(self, course: Course, asking: Fetching, started: int, began: float) -> Summary:
-        with course.stage("status"):
-            found = verdicts(self.lake, self.keeping, asking.parts, asking.now_ms)
+        look = LastLook(
+            self.lake, self.keeping, asking.parts, asking.now_ms, self.progress, self._wait
+        )
+        is_whole = all(one.state == "done" for one in course.stages)
+        with course.stage("status") as stage:
+            found = look.settled(stage) if is_whole else look.once()
         if course.failed and course.failed[-1].stage == "status":
             found = []
         verdict = worst(found)
@@ -149,21 +154,6 @@ class _Sync:
 
             course.run(f"compute {dataset.name}", work, _needs(dataset))
 
-    def _load(self, stage: Stage) -> None:
-        """Load what is kept; a load of the collector's is waited for, as its partitions are."""
-        ends = time.monotonic() + self._wait
-        while True:
-            try:
-                done = load(self.settings, self.lake, self.progress, datasets=self._with_table())
-            except LoaderBusyError:
-                if time.monotonic() >= ends:
-                    raise
-                time.sleep(POLL_SECONDS)
-            else:
-                break
-        stage.rows = done.inserted + done.updated + done.deleted
-        stage.notes += done.notes
-
     def _verify(self, stage: Stage, before: Lines, names: list[str]) -> None:
         """Read what this sync changed, and a seventh of the rest: all of it once a week.
 
@@ -178,20 +168,7 @@ class _Sync:
         ]
         faults = [fault.reason for fault in verify_partitions(self.lake, chosen)]
         stage.rows = sum(record.rows for one in chosen if (record := now[one]) is not None)
-        _fail_by(faults, "files are not what the ledger says")
-
-    def _verify_database(self, stage: Stage) -> None:
-        found = compare(self.settings, self.lake, self._with_table())
-        stage.rows = found.rows
-        different = [
-            f"{one.dataset} {one.instrument} {one.month}: the lake has {one.lake}, "
-            f"the database {one.database}"
-            for one in found.differences
-        ]
-        _fail_by(different, "months differ")
-
-    def _with_table(self) -> list[Dataset]:
-        return [one for one in self.keeping.datasets if has_table(one)]
+        fail_by(faults, "files are not what the ledger says")
 
 
 def _needs(dataset: Computed) -> list[str]:
@@ -227,16 +204,3 @@ def _lines(lake: Lake, names: Iterable[str]) -> Lines:
 
 def _rows(lake: Lake, dataset: Dataset) -> int:
     return sum(record.rows for record in held_of(lake, [dataset.name]).values())
-
-
-def _fail_by(faults: list[str], what: str) -> None:
-    """Let a stage fail by what it found, in one line.
-
-    Raises
-    ------
-    EtlError
-        If it found anything.
-    """
-    if faults:
-        message = f"{len(faults):,} {what}; the first: {faults[0]}"
-        raise EtlError(message)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from etl.errors import EtlError
 from etl.outcome import EXPECTED
 
 logger = logging.getLogger(__name__)
@@ -89,3 +90,16 @@ class Course:
         more = len(one.notes) - MOST_NOTES
         if more > 0:
             one.notes = [*one.notes[:MOST_NOTES], f"{more:,} more, in the log"]
+
+
+def fail_by(faults: list[str], what: str) -> None:
+    """Let a stage fail by what it found, in one line.
+
+    Raises
+    ------
+    EtlError
+        If it found anything.
+    """
+    if faults:
+        message = f"{len(faults):,} {what}; the first: {faults[0]}"
+        raise EtlError(message)

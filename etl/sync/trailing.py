@@ -7,13 +7,13 @@ are asked for, and what most of the latest say is published.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from etl.when import clock_ms
 from lake.operations import FOLDER
 from lake.paths import Lake
+from lake.store.place import Place
 from lake.write import publish_bytes
 
 HOUR_MS = 3_600_000
@@ -42,7 +42,7 @@ class Trailing:
         publish_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1), self._path)
 
     @property
-    def _path(self) -> Path:
+    def _path(self) -> Place:
         return self.lake.root / FOLDER / "trailing.json"
 
     def _read(self) -> dict[str, int]:

@@ -65,7 +65,7 @@ def test_trailing_hours_read_while_a_collector_folds_them_change_nothing(tmp_pat
 
     assert 2 < len(done) < 20
     for one in done:
-        assert one.returncode == 0, one.stderr
+        assert one.returncode == 0, one.stderr + one.stdout
     held = {one["dataset"]: one["rows"] for one in json.loads(done[-1].stdout)["datasets"]}
     assert held["funding_rates"] >= 2 * 48
     assert "Traceback" not in collector.log
