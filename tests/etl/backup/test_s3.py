@@ -14,20 +14,16 @@ from lake.verify import verify
 from tests.etl.backup.conftest import repository_at
 from tests.etl.backup.lakes import digests, filled
 from tests.etl.backup.restoring import restored
-from tests.etl.backup.store import KEYS, StoreError, do_without, serving, wired
-from tests.wheels import WheelError
+from tests.objects.server import KEYS
+from tests.objects.wire import wired
 
 NUMBERS = count()
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="session")
-def store():
-    try:
-        with serving() as running:
-            yield running
-    except (StoreError, WheelError) as error:
-        do_without(pytest, f"no S3 store ({error})")
+@pytest.fixture
+def store(object_server):
+    return object_server
 
 
 @pytest.fixture
@@ -50,7 +46,7 @@ def keys(environment, tmp_path):
 
 
 def test_a_lake_that_is_deleted_comes_back_from_the_store(store, bucket, lake, keys):
-    repository = repository_at(store.repository(bucket), keys)
+    repository = repository_at(f"s3:{store.s3}/{bucket}", keys)
     first, before = run(lake, repository), digests(lake.root)
     second = run(lake, repository)
     shutil.rmtree(lake.root)
@@ -64,20 +60,20 @@ def test_a_lake_that_is_deleted_comes_back_from_the_store(store, bucket, lake, k
 
 
 def test_wrong_keys_are_one_line_without_them(store, bucket, lake, keys):
-    run(lake, repository_at(store.repository(bucket), keys))
+    run(lake, repository_at(f"s3:{store.s3}/{bucket}", keys))
     wrong = keys | {"AWS_SECRET_ACCESS_KEY": "swordfish-of-nobody"}
     with pytest.raises(RemoteError, match=r"refuses or does not answer: .*signature") as failure:
-        repository_at(store.repository(bucket), wrong).snapshots()
+        repository_at(f"s3:{store.s3}/{bucket}", wrong).snapshots()
     assert "swordfish" not in str(failure.value)
 
 
 def test_a_bucket_that_is_not_there_holds_no_repository(store, bucket, keys):
     with pytest.raises(NoRepositoryError, match="`backup run` makes it"):
-        repository_at(store.repository(bucket), keys).snapshots()
+        repository_at(f"s3:{store.s3}/{bucket}", keys).snapshots()
 
 
 def test_objects_that_rot_or_vanish_cost_what_is_named_and_nothing_else(store, bucket, lake, keys):
-    repository = repository_at(store.repository(bucket), keys)
+    repository = repository_at(f"s3:{store.s3}/{bucket}", keys)
     run(lake, repository)
     before = digests(lake.root)
     packs = store.objects(bucket, "data")
@@ -99,21 +95,21 @@ def test_objects_that_rot_or_vanish_cost_what_is_named_and_nothing_else(store, b
 
 
 def test_a_wire_that_is_cut_again_and_again_stops_no_backup(store, bucket, lake, keys):
-    with wired(int(store.s3.rpartition(":")[2])) as wire:
+    with wired(store.port) as wire:
         repository = repository_at(f"s3:{wire.address}/{bucket}", keys)
         repository.restic.call("init")
         wire.limit = 7_000_000  # a pack gets through, a second on the same connection does not
         report = run(lake, repository)
 
     assert report.exit_code == 0
-    restored(repository_at(store.repository(bucket), keys), lake.root.with_name("back"))
+    restored(repository_at(f"s3:{store.s3}/{bucket}", keys), lake.root.with_name("back"))
     assert digests(lake.root.with_name("back")) == digests(lake.root)
 
 
 def test_a_store_that_goes_away_in_mid_upload_ends_the_backup_and_the_next_one_goes_on(
     store, bucket, lake, keys
 ):
-    with wired(int(store.s3.rpartition(":")[2])) as wire:
+    with wired(store.port) as wire:
         repository = repository_at(f"s3:{wire.address}/{bucket}", keys, stall_minutes=0.1)
         repository.restic.call("init")
         wire.limit = 1_000_000  # no pack ever gets through
@@ -124,5 +120,5 @@ def test_a_store_that_goes_away_in_mid_upload_ends_the_backup_and_the_next_one_g
         wire.limit = None
         run(lake, repository)
 
-    restored(repository_at(store.repository(bucket), keys), lake.root.with_name("back"))
+    restored(repository_at(f"s3:{store.s3}/{bucket}", keys), lake.root.with_name("back"))
     assert digests(lake.root.with_name("back")) == digests(lake.root)
