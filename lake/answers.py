@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 from duckdb.sqltypes import DuckDBPyType
 
-from lake.errors import QueryError
+from lake.errors import LakeError, QueryError
 from lake.write import write_out
 
 _NESTED = frozenset({"list", "array", "struct", "map", "union", "tuple", "variant"})
@@ -37,6 +37,10 @@ _IN_PARQUET = (
 )  # as it is
 _STRING_OR_BARE = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)')
 
+_BY_STORE = re.compile(
+    r"^[\w.]*(?:Conflict|RefusedByStore|UnreachableStore)Error: (.+)$", re.MULTILINE
+)
+
 
 def write(answer: duckdb.DuckDBPyRelation, form: str, out: Path | None) -> None:
     """Write an answer as ``table``, ``csv``, ``json`` or ``parquet``, to a file or stdout.
@@ -54,13 +58,19 @@ def write(answer: duckdb.DuckDBPyRelation, form: str, out: Path | None) -> None:
     try:
         data = _ENCODERS[form](answer)
     except duckdb.Error as error:
-        message = " ".join(str(error).split())
-        raise QueryError(message) from error
+        raise refusal(error) from error
     if out is not None:
         write_out(data, out)
     else:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
+
+
+def refusal(error: duckdb.Error) -> LakeError:
+    """Return what DuckDB says in one line, or the lake's store where it was that which failed."""
+    if told := _BY_STORE.search(str(error)):
+        return LakeError(told[1])
+    return QueryError(" ".join(str(error).split()))
 
 
 def _table(answer: duckdb.DuckDBPyRelation) -> bytes:

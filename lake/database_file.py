@@ -15,6 +15,7 @@ import duckdb
 from lake.errors import DatabaseFileError
 from lake.lock import locked_file
 from lake.paths import EMPTY, MARKER, Lake
+from lake.store.place import ObjectPlace
 from lake.stored_views import Described, create_macros, create_views
 from lake.views import engine
 from lake.write import disk_errors, publish_bytes
@@ -41,14 +42,20 @@ def write_database(lake: Lake, path: Path, datasets: Iterable[Described]) -> Wri
     Raises
     ------
     DatabaseFileError
-        If there is no lake or a file of it cannot be read, no pattern can name its folder, or what
-        is at `path` must not be lost: no DuckDB file, one that holds what is not ours, or one that
-        another program may be writing to.
+        If there is no lake or a file of it cannot be read, it lies in a bucket, no pattern can name
+        its folder, or what is at `path` must not be lost: no DuckDB file, one that holds what is
+        not ours, or one that another program may be writing to.
     DiskFullError
         If there is no room; what was there stays.
     NotWritableError
         If the lake or the folder of `path` cannot be written.
     """
+    if isinstance(lake.root, ObjectPlace):
+        message = (
+            f"{lake.root} lies in a bucket, which the DuckDB of other programs cannot look into: "
+            "ask it by `deribit-lake sql` or `query`, or `deribit-lake pull` a copy of it"
+        )
+        raise DatabaseFileError(message)
     if not (lake.root / MARKER).is_file():
         message = f"no lake at {lake.root}: expected a folder with {MARKER}"
         raise DatabaseFileError(message)

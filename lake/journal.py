@@ -70,7 +70,7 @@ class Journal:
         NotWritableError
             If the lake's folder cannot be written.
         """
-        path = lake.root / "journal" / f"{opened_us:016}-{secrets.token_hex(4)}.arrow"
+        path = lake.here / "journal" / f"{opened_us:016}-{secrets.token_hex(4)}.arrow"
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             journal = cls(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
@@ -136,7 +136,7 @@ class Journal:
 
 def journals(lake: Lake) -> list[Path]:
     """Return the journals of a lake, oldest first."""
-    return sorted((lake.root / "journal").glob("*.arrow"))
+    return sorted((lake.here / "journal").glob("*.arrow"))
 
 
 def read_journal(path: Path) -> Iterator[pa.RecordBatch]:

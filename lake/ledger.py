@@ -6,7 +6,7 @@ from raw segments, a derived one from the content of others, by a step in a vers
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,8 @@ from lake.errors import CorruptFileError, LakeFormatError
 from lake.partition import Partition
 from lake.paths import FORMAT, Lake, Top
 from lake.span import Span
+from lake.store.place import Place
+from lake.store.together import each
 from lake.write import publish_bytes
 
 Reason = Literal[
@@ -161,6 +163,19 @@ def read_record(lake: Lake, partition: Partition) -> Record | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
+    return decode_record(path, data)
+
+
+def decode_record(path: Place, data: bytes) -> Record:
+    """Return what the ledger file at a path says.
+
+    Raises
+    ------
+    CorruptFileError
+        If it is not a ledger.
+    LakeFormatError
+        If a newer version wrote it.
+    """
     try:
         record = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -170,7 +185,7 @@ def read_record(lake: Lake, partition: Partition) -> Record | None:
     return record
 
 
-def _check_format(path: Path, version: int) -> None:
+def _check_format(path: Place, version: int) -> None:
     if version > FORMAT:
         message = f"{path} has format {version}; this version reads up to {FORMAT}: upgrade it"
         raise LakeFormatError(message)
@@ -193,6 +208,10 @@ def write_record(lake: Lake, partition: Partition, record: Record) -> None:
 
 def records(lake: Lake, dataset: str | None = None) -> Iterator[tuple[Partition, Record]]:
     """Yield every partition with its ledger, sorted."""
-    for partition in lake.partitions(dataset):
-        if (record := read_record(lake, partition)) is not None:
+    for partition, record in each(lake.root, partial(_with_record, lake), lake.partitions(dataset)):
+        if record is not None:
             yield partition, record
+
+
+def _with_record(lake: Lake, partition: Partition) -> tuple[Partition, Record | None]:
+    return partition, read_record(lake, partition)

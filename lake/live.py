@@ -7,13 +7,15 @@ that a view can leave out those that are clean by now.
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 import pyarrow as pa
 
 from lake.errors import CorruptFileError
 from lake.paths import Lake
 from lake.read import footer, read_table
+from lake.store.files import matching, remove
+from lake.store.place import Place
+from lake.store.together import each
 from lake.write import disk_errors, publish_table, remove_leftovers
 
 KEY = b"key"
@@ -21,12 +23,12 @@ KEY = b"key"
 
 def publish_live(
     lake: Lake, dataset: str, day: date | str, table: pa.Table, key: Sequence[str]
-) -> Path | None:
+) -> Place | None:
     """Replace the live day of a dataset by some rows, which are sorted by its key.
 
     Returns
     -------
-    Path or None
+    Place or None
         Its file; None where there are no rows, and so no file.
 
     Raises
@@ -53,7 +55,7 @@ def read_live(lake: Lake, dataset: str) -> pa.Table | None:
     CorruptFileError
         If a file cannot be read.
     """
-    tables = [read_table(path) for path in live_files(lake, dataset)]
+    tables = list(each(lake.root, read_table, live_files(lake, dataset)))
     return pa.concat_tables(tables, promote_options="permissive") if tables else None
 
 
@@ -61,21 +63,29 @@ def drop_live(lake: Lake, dataset: str, day: date | str) -> None:
     """Remove a live day of a dataset, and what a killed process left of it."""
     path = _file(lake, dataset, day)
     with disk_errors(path):
-        path.unlink(missing_ok=True)
+        remove(path)
         remove_leftovers(path)
 
 
-def live_files(lake: Lake, dataset: str) -> list[Path]:
+def live_files(lake: Lake, dataset: str) -> list[Place]:
     """Return the files of a dataset's live days, sorted."""
-    return sorted((lake.root / "live" / dataset).glob("*.parquet"))
+    return matching(lake.root / "live" / dataset, "*.parquet")
 
 
 def live_datasets(lake: Lake) -> list[str]:
     """Return the names of the datasets that have a live day, sorted."""
-    return sorted({path.parent.name for path in (lake.root / "live").glob("*/*.parquet")})
+    return sorted(live_of(lake))
 
 
-def key_of_live(path: Path) -> tuple[str, ...]:
+def live_of(lake: Lake) -> dict[str, list[Place]]:
+    """Return the files of the live days of each dataset that has any, by one look, sorted."""
+    held: dict[str, list[Place]] = {}
+    for path in matching(lake.root / "live", "*/*.parquet"):
+        held.setdefault(path.parent.name, []).append(path)
+    return held
+
+
+def key_of_live(path: Place) -> tuple[str, ...]:
     """Return the columns by which a row of a live file is told from all others.
 
     Raises
@@ -95,5 +105,5 @@ def tidy_live(lake: Lake) -> None:
         remove_leftovers(folder)
 
 
-def _file(lake: Lake, dataset: str, day: date | str) -> Path:
+def _file(lake: Lake, dataset: str, day: date | str) -> Place:
     return lake.root / "live" / dataset / f"{day}.parquet"

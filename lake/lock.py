@@ -1,4 +1,4 @@
-"""One writer per partition: an advisory lock that dies with its process."""
+"""One writer per partition: an advisory lock that dies with its process, or a lease in a bucket."""
 
 import fcntl
 import os
@@ -11,6 +11,8 @@ from typing import IO
 from lake.errors import PartitionBusyError
 from lake.partition import Partition
 from lake.paths import Lake
+from lake.store import lease
+from lake.store.place import ObjectPlace, Place
 from lake.write import disk_errors
 
 POLL_SECONDS = 0.2
@@ -20,6 +22,8 @@ NO_WAIT = "wait for it to end"
 """What can be done where a command knows no `--wait`."""
 Wait = bool | float
 """Whether to wait for another writer: for ever, or for so many seconds."""
+Loan = lease.Loan
+borrowed = lease.borrowed
 
 
 @contextmanager
@@ -42,13 +46,42 @@ def locked(lake: Lake, partitions: Iterable[Partition], *, wait: Wait = False) -
         yield
 
 
+def lent(lake: Lake, partition: Partition) -> lease.Loan | None:
+    """Return what lends the lock of a partition to a process that writes it in our name.
+
+    None where nothing is to be sent along: a lock of this machine dies with us, and so does it.
+    """
+    place = lake.lock(partition)
+    return lease.lent(place) if isinstance(place, ObjectPlace) else None
+
+
 @contextmanager
 def locked_file(
-    path: Path, name: str, *, wait: Wait = False, doing: str = WRITTEN, cure: str = CURE
-) -> Iterator[IO[str]]:
+    path: Place, name: str, *, wait: Wait = False, doing: str = WRITTEN, cure: str = CURE
+) -> Iterator[None]:
     """Hold one lock; `name` is what a message calls it, `doing` what its holder is to it.
 
     `cure` is what a message says can be done.
+
+    Raises
+    ------
+    PartitionBusyError
+        As `locked`.
+    """
+    if isinstance(path, ObjectPlace):
+        seconds = (None if wait else 0.0) if isinstance(wait, bool) else wait
+        with lease.held(path, name, seconds=seconds, doing=doing, cure=cure):
+            yield
+    else:
+        with locked_here(path, name, wait=wait, doing=doing, cure=cure):
+            yield
+
+
+@contextmanager
+def locked_here(
+    path: Path, name: str, *, wait: Wait = False, doing: str = WRITTEN, cure: str = CURE
+) -> Iterator[IO[str]]:
+    """Hold a lock of this machine, as `locked_file`.
 
     Yields
     ------
@@ -75,6 +108,26 @@ def locked_file(
             file.write(str(os.getpid()))
             file.flush()
         yield file
+
+
+def check_held(lake: Lake, partition: Partition) -> None:
+    """Raise where the lock of a partition, which this process held, may be another's by now.
+
+    Raises
+    ------
+    LeaseLostError
+        If it may. A lock of this machine is held as long as its process lives.
+    """
+    place = lake.lock(partition)
+    held = lease.lease_of(place) if isinstance(place, ObjectPlace) else None
+    if held is not None:
+        held.check()
+
+
+def is_taken_over(path: Place) -> bool:
+    """Whether another process has a lock that this one held: a lease that lapsed can be taken."""
+    held = lease.lease_of(path) if isinstance(path, ObjectPlace) else None
+    return held is not None and held.is_lost
 
 
 def _end(wait: Wait) -> float | None:

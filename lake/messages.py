@@ -20,6 +20,9 @@ import pyarrow.parquet as pq
 from lake.errors import CorruptFileError
 from lake.journal import Damage, damage, read_journal
 from lake.paths import SET_ASIDE, Lake
+from lake.store.files import folders, matching, remove
+from lake.store.parquet import open_parquet
+from lake.store.place import Place
 from lake.write import disk_errors, fsync_folder, publish_table
 
 SCHEMA = pa.schema(
@@ -49,7 +52,7 @@ class Settled:
     messages: int  # that it held
     kept: int
     damage: Damage
-    files: tuple[Path, ...]
+    files: tuple[Place, ...]
 
 
 def settle(lake: Lake, journal: Path, thin: Mapping[str, Thin] = KEEP_ALL) -> Settled:
@@ -103,18 +106,18 @@ def last_each(messages: pa.Table, minutes: int) -> pa.Table:
     return messages.take(np.sort(order[ends]))
 
 
-def socket_files(lake: Lake, family: str, day: date | str) -> list[Path]:
+def socket_files(lake: Lake, family: str, day: date | str) -> list[Place]:
     """Return the files of a family's messages received on a day (UTC), hour by hour."""
     return sorted(socket_folder(lake, family).joinpath(f"day={day}").glob("*.parquet"))
 
 
-def socket_folder(lake: Lake, family: str) -> Path:
+def socket_folder(lake: Lake, family: str) -> Place:
     """Return the folder of a family's messages, with a folder of each day in it."""
     return lake.raw("socket", family=quote(family, safe=""))
 
 
 def read_socket(
-    files: Path | Iterable[Path], channels: Sequence[str] | None = None
+    files: Place | Iterable[Place], channels: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the messages of some files, or of some channels in them, a few thousand at a time.
 
@@ -125,9 +128,9 @@ def read_socket(
     CorruptFileError
         If a file cannot be read.
     """
-    for path in [files] if isinstance(files, Path) else files:
+    for path in [files] if isinstance(files, Place) else files:
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+            with open_parquet(path, page_checksum_verification=True, pre_buffer=False) as file:
                 groups = _groups_of(file.metadata, channels)
                 for batch in file.iter_batches(ROW_GROUP_ROWS, groups, use_threads=False):
                     yield (
@@ -143,9 +146,9 @@ def read_socket(
 class _Pile:
     """What is gathered of a family and an hour, and the files that were made of it."""
 
-    path: Path  # of the files, without number and ending
+    path: Place  # of the files, without number and ending
     thin: Thin | None
-    files: list[Path] = field(default_factory=list)
+    files: list[Place] = field(default_factory=list)
     bytes: int = 0
     kept: int = 0
     _tables: list[pa.Table] = field(default_factory=list)
@@ -189,23 +192,27 @@ def _by_family_and_hour(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, int]
         yield (families.dictionary[code].as_py(), hour), part
 
 
-def _folder(lake: Lake, family: str, hour: int) -> Path:
+def _folder(lake: Lake, family: str, hour: int) -> Place:
     day = datetime.fromtimestamp(hour * HOUR_US // 1_000_000, UTC)
     return socket_folder(lake, family) / f"day={day:%Y-%m-%d}"
 
 
-def _remove_others(lake: Lake, journal: Path, days: Iterable[str], files: Collection[Path]) -> None:
+def _remove_others(
+    lake: Lake, journal: Path, days: Iterable[str], files: Collection[Place]
+) -> None:
     """Delete what an earlier try made of a journal and this one did not, as of another version."""
-    for day in days:
-        for path in lake.raw("socket").glob(f"family=*/{day}/*-{journal.stem}-*"):
-            if path not in files:
-                path.unlink()
+    top = lake.raw("socket")
+    for family in folders(top):
+        for day in days:  # not by one pattern: all that was ever received would be listed
+            for path in matching(top / family / day, f"*-{journal.stem}-*"):
+                if path not in files:
+                    remove(path)
 
 
 def _dismiss(lake: Lake, journal: Path, found: Damage) -> None:
     with disk_errors(journal):
         if found.inside:
-            aside = lake.root.joinpath("quarantine", SET_ASIDE, "journal", journal.name)
+            aside = lake.here.joinpath("quarantine", SET_ASIDE, "journal", journal.name)
             aside.parent.mkdir(parents=True, exist_ok=True)
             journal.replace(aside.with_name(aside.name + ".corrupt"))
         else:

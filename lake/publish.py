@@ -9,6 +9,7 @@ import pyarrow as pa
 from lake.ledger import Record, read_record, write_record
 from lake.partition import Partition
 from lake.paths import Lake
+from lake.store.files import remove
 from lake.write import publish_table, remove_leftovers
 
 
@@ -32,24 +33,24 @@ def publish(lake: Lake, partition: Partition, content: Content, *, anew: bool = 
     record = content.record
     rows, quarantine = lake.published(record.top, partition), lake.quarantine(partition)
     is_same = before is not None and before.checksum == record.checksum
-    if record.rows and not (is_same and rows.exists()):
+    if record.rows and not (is_same and rows.is_file()):
         publish_table(content.rows, rows, **content.layout)
     elif not record.rows:
-        rows.unlink(missing_ok=True)
+        remove(rows)
     if content.rejected.num_rows:
         publish_table(content.rejected, quarantine)
     else:
-        quarantine.unlink(missing_ok=True)
+        remove(quarantine)
     if before != record:
         write_record(lake, partition, record)
 
 
 def withdraw(lake: Lake, partition: Partition) -> None:
     """Remove what is published of a partition, and its line; call it under its lock."""
-    lake.ledger(partition).unlink(missing_ok=True)
+    remove(lake.ledger(partition))
     for top in ("clean", "derived"):
-        lake.published(top, partition).unlink(missing_ok=True)
-    lake.quarantine(partition).unlink(missing_ok=True)
+        remove(lake.published(top, partition))
+    remove(lake.quarantine(partition))
 
 
 def tidy(lake: Lake, partition: Partition) -> None:

@@ -1,17 +1,19 @@
 """Stage what the exchange sent, byte for byte, before anything is made of it."""
 
-import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lake.errors import CorruptFileError
+from lake.store.files import Entry, entries, remove_all
+from lake.store.files import names as names_in
+from lake.store.parquet import ParquetFile, open_parquet
+from lake.store.place import Place
+from lake.store.together import each
 from lake.write import publish_batches, publish_table
 
 STAGED_ZSTD_LEVEL = 1  # pages of trades stay so: 30 bytes a trade against 32 at level 3
@@ -20,6 +22,7 @@ MERGE_FROM = 8  # small segments in a folder
 SMALL_BYTES = 150_000  # a page of 5,000 candles takes 75,000, one of 10,000 trades 300,000
 BATCH_ATTEMPTS = 8  # about 2.5 MB of bodies, written at once
 READ_ATTEMPTS = 2  # and read at once
+AHEAD = 4  # segments of a bucket that are opened while one is read
 
 _TIME = pa.timestamp("us", tz="UTC")
 SCHEMA = pa.schema(
@@ -59,7 +62,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
 
 
-def stage(attempts: Sequence[Attempt], folder: Path) -> Path:
+def stage(attempts: Sequence[Attempt], folder: Place) -> Place:
     """Publish `attempts` as one immutable segment in `folder` and return its path."""
     columns = {name: [getattr(attempt, name) for attempt in attempts] for name in SCHEMA.names}
     table = pa.table(columns, schema=SCHEMA)
@@ -68,28 +71,25 @@ def stage(attempts: Sequence[Attempt], folder: Path) -> Path:
     return path
 
 
-def segments(folder: Path) -> tuple[str, ...]:
+def segments(folder: Place) -> tuple[str, ...]:
     """Return the segments in `folder` and below it by their names inside it, oldest first.
 
     Those of one folder are in order of time; folders below it are named so that they sort by it.
     """
-    return tuple(sorted(_segments(folder, "")))
+    return tuple(sorted(name for name in names_in(folder) if name.endswith(".parquet")))
 
 
-def _segments(folder: Path, inside: str) -> Iterator[str]:
-    try:
-        entries = os.scandir(folder)
-    except FileNotFoundError:
-        return
-    with entries:
-        for entry in entries:
-            if entry.name.endswith(".parquet"):
-                yield inside + entry.name
-            elif entry.is_dir():
-                yield from _segments(folder / entry.name, f"{inside}{entry.name}/")
+def staged(folder: Place) -> list[Entry]:
+    """Return the segments in `folder` and below it, their sizes and ages, by one look."""
+    return [one for one in entries(folder) if one.name.endswith(".parquet")]
 
 
-def read(folder: Path, names: Sequence[str] | None = None) -> pa.Table:
+def staged_bytes(folder: Place) -> int:
+    """Return how much is staged in `folder` and below it [bytes]."""
+    return sum(one.size for one in staged(folder))
+
+
+def read(folder: Place, names: Sequence[str] | None = None) -> pa.Table:
     """Return what is known of every attempt staged in `folder`, in the order they were fetched.
 
     All columns but `body`; an attempt that a merge left in two segments counts once. With `names`,
@@ -102,7 +102,9 @@ def read(folder: Path, names: Sequence[str] | None = None) -> pa.Table:
     """
     columns = [name for name in SCHEMA.names if name != "body"]
     chosen = segments(folder) if names is None else names
-    tables = [_read_segment(folder / name, columns) for name in chosen]
+    tables = list(
+        each(folder, lambda name: _read_segment(folder / name, columns, twice=True), chosen)
+    )
     if not tables:
         return SCHEMA.empty_table().select(columns)
     table = pa.concat_tables(tables)
@@ -112,7 +114,7 @@ def read(folder: Path, names: Sequence[str] | None = None) -> pa.Table:
     return table if len(first) == len(ids) else table.take(first)
 
 
-def last_heard_us(folder: Path) -> int | None:
+def last_heard_us(folder: Place) -> int | None:
     """Return the exchange's clock when it last answered an attempt staged in `folder`.
 
     None where it never told it.
@@ -122,13 +124,14 @@ def last_heard_us(folder: Path) -> int | None:
     CorruptFileError
         If a segment cannot be read.
     """
-    tables = (_read_segment(folder / name, ["us_out"]) for name in segments(folder))
+    names = segments(folder)
+    tables = each(folder, lambda name: _read_segment(folder / name, ["us_out"]), names)
     heard = (pc.max(table["us_out"]).as_py() for table in tables)
     return max((us for us in heard if us is not None), default=None)
 
 
 def bodies(
-    folder: Path, outcome: str | None = None, names: Sequence[str] | None = None
+    folder: Place, outcome: str | None = None, names: Sequence[str] | None = None
 ) -> Iterator[tuple[str, bytes]]:
     """Yield ``(attempt_id, body)`` of every attempt that has a body, a few in memory at a time.
 
@@ -148,7 +151,7 @@ def bodies(
                 yield name, body
 
 
-def answers(segment: Path, outcome: str) -> Iterator[tuple[int, bytes]]:
+def answers(segment: Place, outcome: str) -> Iterator[tuple[int, bytes]]:
     """Yield ``(µs, body)`` of the attempts of a segment with that outcome, when each was heard.
 
     By the exchange's clock, or ours where it sent none.
@@ -169,7 +172,7 @@ def answers(segment: Path, outcome: str) -> Iterator[tuple[int, bytes]]:
             yield heard[row], body
 
 
-def latest(folder: Path, outcome: str) -> tuple[int | None, bytes] | None:
+def latest(folder: Place, outcome: str) -> tuple[int | None, bytes] | None:
     """Return ``(us_out, body)`` of the newest attempt with that outcome, None if there is none.
 
     Raises
@@ -185,41 +188,49 @@ def latest(folder: Path, outcome: str) -> tuple[int | None, bytes] | None:
     return None
 
 
-def merge(folder: Path, *, at_least: int = MERGE_FROM) -> None:
+def merge(
+    folder: Place, chosen: Collection[str] | None = None, *, at_least: int = MERGE_FROM
+) -> tuple[str, ...]:
     """Merge the small segments of `folder`, and of each folder below it, keeping every attempt.
 
     It may run while others stage in the folder. A kill between its two steps leaves attempts in
-    two segments; they are counted once.
+    two segments; they are counted once. With `chosen`, of those segments alone.
+
+    Returns
+    -------
+    tuple of str
+        The segments there are then, or what of them the chosen ones are, as `segments` has them.
     """
-    for inside, names in groupby(segments(folder), key=lambda name: name.rpartition("/")[0]):
-        _merge(folder / inside, [name.rpartition("/")[2] for name in names], max(at_least, 2))
+    found = sorted(one for one in staged(folder) if chosen is None or one.name in chosen)
+    names = {one.name for one in found}
+    for inside, some in groupby(found, key=lambda one: one.name.rpartition("/")[0]):
+        small = [one.name.rpartition("/")[2] for one in some if one.size < SMALL_BYTES]
+        if len(small) >= max(at_least, 2):
+            merged = _merge(folder / inside, small)
+            prefix = f"{inside}/" if inside else ""
+            names -= {prefix + name for name in small}
+            names.add(prefix + merged)
+    return tuple(sorted(names))
 
 
-def _merge(folder: Path, names: Sequence[str], at_least: int) -> None:
-    small = [name for name in names if (folder / name).stat().st_size < SMALL_BYTES]
-    if len(small) < at_least:
-        return
-    first = int(small[0].partition("-")[0])
-    publish_batches(
-        _batches(folder, small, SCHEMA.names),
-        SCHEMA,
-        _segment_path(folder, first),
-        SEGMENT_ZSTD_LEVEL,
-    )
-    for name in small:
-        (folder / name).unlink()
+def _merge(folder: Place, small: Sequence[str]) -> str:
+    """Merge some segments of a folder, and return the name of what they are now."""
+    path = _segment_path(folder, int(small[0].partition("-")[0]))
+    batches = _batches(folder, small, SCHEMA.names)
+    publish_batches(batches, SCHEMA, path, SEGMENT_ZSTD_LEVEL)
+    remove_all(folder, small)
+    return path.name
 
 
 def _batches(
-    folder: Path, names: Sequence[str], columns: Sequence[str], size: int = BATCH_ATTEMPTS
+    folder: Place, names: Sequence[str], columns: Sequence[str], size: int = BATCH_ATTEMPTS
 ) -> Iterator[pa.RecordBatch]:
     """Yield the attempts of some segments in batches, none twice."""
     seen: set[str] = set()
-    for name in names:
+    opened = each(folder, lambda name: _open(folder / name), names, at_once=AHEAD)
+    for name, segment in zip(names, opened, strict=True):
         try:
-            with pq.ParquetFile(
-                folder / name, page_checksum_verification=True, pre_buffer=False
-            ) as file:
+            with segment as file:
                 for batch in file.iter_batches(size, columns=list(columns), use_threads=False):
                     ids = batch["attempt_id"].to_pylist()
                     if seen.isdisjoint(ids):
@@ -231,13 +242,20 @@ def _batches(
             raise CorruptFileError(folder / name, error) from error
 
 
-def _segment_path(folder: Path, fetched_at_us: int) -> Path:
+def _open(path: Place) -> ParquetFile:
+    try:
+        return open_parquet(path, twice=True, page_checksum_verification=True, pre_buffer=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(path, error) from error
+
+
+def _segment_path(folder: Place, fetched_at_us: int) -> Place:
     return folder / f"{fetched_at_us}-{secrets.token_hex(4)}.parquet"
 
 
-def _read_segment(path: Path, columns: Sequence[str]) -> pa.Table:
+def _read_segment(path: Place, columns: Sequence[str], *, twice: bool = False) -> pa.Table:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_parquet(path, twice=twice, page_checksum_verification=True) as file:
             return file.read(columns=list(columns), use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error

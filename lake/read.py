@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -11,6 +11,10 @@ import pyarrow.parquet as pq
 
 from lake.errors import CorruptFileError, MissingColumnError
 from lake.paths import Lake
+from lake.store.parquet import open_parquet, read_footer
+from lake.store.place import Place
+from lake.store.scan import scan_parquet
+from lake.store.together import each
 
 TEXTS_AT_ONCE = 65_536
 BATCH_ROWS = 16_384
@@ -33,22 +37,25 @@ def scan(lake: Lake, dataset: str, part: str = "*") -> pl.LazyFrame:
     return pl.concat(frames, how="diagonal_relaxed") if len(frames) > 1 else frames[0]
 
 
-def scan_files(paths: Sequence[Path]) -> pl.LazyFrame:
+def scan_files(paths: Sequence[Place]) -> pl.LazyFrame:
     """Return the rows of Parquet files of one schema, lazily; a path is a path, and no pattern."""
-    return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
+    return scan_parquet(paths)
 
 
-def by_schema(paths: Iterable[Path]) -> list[list[Path]]:
-    """Return Parquet files in groups of the same columns; almost always it is one.
+def by_schema(paths: Iterable[Place]) -> list[list[Place]]:
+    """Return Parquet files that were just listed in groups of the same columns.
+
+    Almost always it is one.
 
     Raises
     ------
     CorruptFileError
         If a file has no footer that can be read.
     """
-    groups: list[tuple[pq.ParquetSchema, list[Path]]] = []
-    for path in paths:
-        schema = footer(path).schema
+    groups: list[tuple[pq.ParquetSchema, list[Place]]] = []
+    listed = list(paths)
+    for path, found in zip(listed, footers(listed), strict=True):
+        schema = found.schema
         for known, group in groups:
             if known.equals(schema):
                 group.append(path)
@@ -58,7 +65,7 @@ def by_schema(paths: Iterable[Path]) -> list[list[Path]]:
     return [group for _, group in groups]
 
 
-def check_footer(path: Path) -> int:
+def check_footer(path: Place) -> int:
     """Return the number of rows of a Parquet file by its footer.
 
     Raises
@@ -69,8 +76,21 @@ def check_footer(path: Path) -> int:
     return int(footer(path).num_rows)
 
 
-def footer(path: Path) -> pq.FileMetaData:
+def footers(paths: Sequence[Place]) -> Iterator[pq.FileMetaData]:
+    """Yield the footers of Parquet files that were just listed.
+
+    Raises
+    ------
+    CorruptFileError
+        If one has none that can be read.
+    """
+    return each(paths[0], partial(footer, is_listed=True), paths) if paths else iter(())
+
+
+def footer(path: Place, *, is_listed: bool = False) -> pq.FileMetaData:
     """Return the footer of a Parquet file.
+
+    Of one that `is_listed`, a moment ago, that which was read before, where it is the same object.
 
     Raises
     ------
@@ -78,13 +98,13 @@ def footer(path: Path) -> pq.FileMetaData:
         If it has none that can be read.
     """
     try:
-        return pq.read_metadata(path)
+        return read_footer(path, is_listed=is_listed)
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
 
 
 def read_table(
-    path: Path, columns: Sequence[str] | None = None, *, coded: Sequence[str] = ()
+    path: Place, columns: Sequence[str] | None = None, *, coded: Sequence[str] = ()
 ) -> pa.Table:
     """Return a Parquet file, or some of its columns, every page read and checked.
 
@@ -98,8 +118,11 @@ def read_table(
         If it has no column of that name.
     """
     try:
-        with pq.ParquetFile(
-            path, page_checksum_verification=True, read_dictionary=list(coded)
+        with open_parquet(
+            path,
+            is_read_whole=columns is None,
+            page_checksum_verification=True,
+            read_dictionary=list(coded),
         ) as file:
             table = file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowInvalid, OSError) as error:
@@ -126,7 +149,7 @@ def checksum(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def checksum_of(path: Path) -> str:
+def checksum_of(path: Place) -> str:
     """Return the `checksum` of a file's content, a column at a time, strings a batch at a time.
 
     Raises
@@ -134,16 +157,51 @@ def checksum_of(path: Path) -> str:
     CorruptFileError
         If any of it cannot be read.
     """
-    digest = hashlib.blake2b(digest_size=16)
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for field in file.schema_arrow:
-                if pa.types.is_string(field.type):
-                    _digest_strings_of(digest, file, field)
-                else:
-                    _digest_column(digest, field.name, file.read([field.name])[field.name])
+        with open_parquet(path, is_read_whole=True, page_checksum_verification=True) as file:
+            return _digest_of(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
+
+
+def checksum_in(data: bytes, path: Place) -> str:
+    """Return the `checksum` of the content of a file that was read whole from a path.
+
+    Raises
+    ------
+    CorruptFileError
+        If any of it cannot be read.
+    """
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            return _digest_of(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(path, error) from error
+
+
+def check_readable(data: bytes, path: Place) -> None:
+    """Refuse a file that was read whole from a path, if any of it cannot be read.
+
+    Raises
+    ------
+    CorruptFileError
+        If so.
+    """
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            for _ in file.iter_batches(use_threads=False):
+                continue
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(path, error) from error
+
+
+def _digest_of(file: pq.ParquetFile) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for field in file.schema_arrow:
+        if pa.types.is_string(field.type):
+            _digest_strings_of(digest, file, field)
+        else:
+            _digest_column(digest, field.name, file.read([field.name])[field.name])
     return digest.hexdigest()
 
 

@@ -78,7 +78,7 @@ def create_views(
     duckdb.Error
         If a file of the lake cannot be read.
     """
-    root = _as_pattern(str(lake.root))
+    root = _as_pattern(str(lake.on_disk))
     known = {one.name: one for one in datasets}
     aside = {path.name for path in (lake.root / "quarantine").glob("*/")} - {SET_ASIDE}
     for name in sorted({*known, *lake.datasets(), *live_datasets(lake), *aside}):

@@ -3,21 +3,26 @@
 A view is what is published and, of the live days, the rows that are not.
 """
 
+import os
 import re
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
 
-from lake.answers import write
-from lake.errors import QueryError
-from lake.live import key_of_live, live_datasets, live_files
+from lake.answers import refusal, write
+from lake.errors import LakeError, QueryError
+from lake.live import key_of_live, live_of
 from lake.paths import SET_ASIDE, Lake
 from lake.read import by_schema, footer
 from lake.span import is_period, period_span
+from lake.store.files import matching
+from lake.store.objects import ObjectStore
+from lake.store.place import ObjectPlace, Place
 
 SQL = Path(__file__).parent.parent / "sql"
 _EXPLAIN = re.compile(
@@ -25,6 +30,9 @@ _EXPLAIN = re.compile(
 )
 _MAY_WRITE = re.compile(r"\b(COPY|INSERT|UPDATE|DELETE|MERGE|TRUNCATE)\b", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?\[]")
+THREADS_OF_BUCKET = 16  # they wait for the store, most of the time
+Address = Callable[[Place], str]
+"""How DuckDB calls a file of a lake."""
 
 
 def open_views(lake: Lake) -> duckdb.DuckDBPyConnection:
@@ -34,21 +42,23 @@ def open_views(lake: Lake) -> duckdb.DuckDBPyConnection:
     ------
     CorruptFileError
         If a published file is not readable Parquet.
+    LakeError
+        If DuckDB cannot read one, or a bucket's store fails.
     """
     connection = engine()
-    root = _plain_root(connection, lake)
-    held = sorted({*lake.datasets(), *live_datasets(lake)})
-    for name in held:
-        clean = lake.files(name)
-        reads = _reads(clean, lake.root, root)
-        reads += _live_reads(live_files(lake, name), clean, lake.root, root)
-        _create(connection, name, reads)
-    for folder in sorted((lake.root / "quarantine").glob("*")):
-        if folder.name != SET_ASIDE:
-            files = sorted(folder.glob("*/*.parquet"))
-            _create(connection, f"quarantine_{folder.name}", _reads(files, lake.root, root))
-    for path in sorted((SQL / "views").glob("*.sql")):
-        _create_derived(connection, path.read_text(encoding="utf-8"), set(held))
+    address = _addresses(connection, lake)
+    clean, live = lake.held(), live_of(lake)
+    try:
+        for name in sorted({*clean, *live}):
+            reads = _reads(clean.get(name, []), address)
+            reads += _live_reads(live.get(name, []), clean.get(name, []), address)
+            _create(connection, name, reads)
+        for name, files in _set_aside(lake):
+            _create(connection, f"quarantine_{name}", _reads(files, address))
+        for path in sorted((SQL / "views").glob("*.sql")):
+            _create_derived(connection, path.read_text(encoding="utf-8"), {*clean, *live})
+    except duckdb.Error as error:
+        raise refusal(error) from error
     return connection
 
 
@@ -80,12 +90,14 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRe
         _check_reads(connection, statements[0].type, sql)
         return connection.sql(sql)
     except duckdb.Error as error:
-        message = " ".join(str(error).split())
-        raise QueryError(message) from error
+        raise refusal(error) from error
 
 
-def converse(lake: Lake) -> None:
-    """Read queries from the terminal until it ends, and show their answers."""
+def converse(lake: Lake) -> int:
+    """Read queries until there is no more to read, show their answers, and return how many failed.
+
+    A query ends with a semicolon, the last one with the text.
+    """
     connection = open_views(lake)
     names = [
         name
@@ -94,17 +106,33 @@ def converse(lake: Lake) -> None:
         ).fetchall()
     ]
     sys.stdout.write(f"views: {', '.join(names) or 'none'}; end a query with ;\n")
-    pending = ""
+    pending, failed = "", 0
     while (line := _read_line("sql> " if not pending else "...> ")) is not None:
         pending += line + "\n"
         if not pending.strip():
             pending = ""
         elif pending.rstrip().endswith(";"):
-            try:
-                write(select(connection, pending), "table", None)
-            except QueryError as error:
-                sys.stdout.write(f"error: {error}\n")
+            failed += not _answered(lake, connection, pending)
             pending = ""
+    return failed + bool(pending and not _answered(lake, connection, pending))
+
+
+def _answered(lake: Lake, connection: duckdb.DuckDBPyConnection, query: str) -> bool:
+    """Show the answer to a query, or why there is none; return whether there was one."""
+    try:
+        _look_again(lake)
+        write(select(connection, query), "table", None)
+    except LakeError as error:
+        sys.stdout.write(f"error: {error}\n")
+        return False
+    return True
+
+
+def _look_again(lake: Lake) -> None:
+    """Learn what of a bucket was replaced since; a folder is looked at by whoever opens a file."""
+    if isinstance(lake.root, ObjectPlace):
+        lake.held()
+        live_of(lake)
 
 
 def _read_line(prompt: str) -> str | None:
@@ -150,40 +178,46 @@ def _create(connection: duckdb.DuckDBPyConnection, name: str, reads: Sequence[st
         connection.execute(f'CREATE VIEW "{quoted}" AS {" UNION ALL BY NAME ".join(reads)}')
 
 
-def _reads(files: Sequence[Path], root: Path, plain: str) -> list[str]:
+def _set_aside(lake: Lake) -> Iterator[tuple[str, list[Place]]]:
+    """Yield each dataset that has rows set aside, with their files."""
+    found = matching(lake.root / "quarantine", "*/*/*.parquet")
+    for name, files in groupby(found, key=lambda path: path.parent.parent.name):
+        if name != SET_ASIDE:
+            yield name, list(files)
+
+
+def _reads(files: Sequence[Place], address: Address) -> list[str]:
     """Return queries that read some files, each those of the same columns."""
-    return [f"SELECT * FROM {_scan(alike, root, plain)}" for alike in by_schema(files)]  # noqa: S608  quoted
+    return [f"SELECT * FROM {_scan(alike, address)}" for alike in by_schema(files)]  # noqa: S608  quoted
 
 
-def _live_reads(
-    live: Sequence[Path], clean: Sequence[Path], root: Path, plain: str
-) -> Iterator[str]:
+def _live_reads(live: Sequence[Place], clean: Sequence[Place], address: Address) -> Iterator[str]:
     """Yield queries of the live rows whose key is not among the clean ones.
 
     Only clean files whose period ends after the first live row can hold one, and of those only
     the rows since are looked at; most often there are none.
     """
     for alike in by_schema(live):
-        rows = f"SELECT * FROM {_scan(alike, root, plain)}"  # noqa: S608  quoted
+        rows = f"SELECT * FROM {_scan(alike, address)}"  # noqa: S608  quoted
         key, since_ms = key_of_live(alike[0]), min(map(_first_ms, alike))
         rivals = by_schema(path for path in clean if _may_hold(path, since_ms))
         for rival in rivals:
             names = ", ".join(f'"{name}"' for name in key)
-            known = f"SELECT {names} FROM {_scan(rival, root, plain)}"  # noqa: S608  quoted
+            known = f"SELECT {names} FROM {_scan(rival, address)}"  # noqa: S608  quoted
             if "timestamp" in key:
                 known += f" WHERE timestamp >= make_timestamptz({since_ms * 1000})"
             rows = f"SELECT * FROM ({rows}) ANTI JOIN ({known}) USING ({names})"  # noqa: S608
         yield rows
 
 
-def _may_hold(path: Path, since_ms: int) -> bool:
+def _may_hold(path: Place, since_ms: int) -> bool:
     """Whether a published file may have rows since a moment, by its name."""
     return not is_period(path.stem) or period_span(path.stem).end_ms > since_ms
 
 
-def _first_ms(path: Path) -> int:
+def _first_ms(path: Place) -> int:
     """Return the first moment of a file by its footer; where it tells none, that of all time."""
-    found = footer(path)
+    found = footer(path, is_listed=True)
     names = [found.schema.column(place).name for place in range(found.num_columns)]
     if "timestamp" not in names:
         return 0
@@ -192,33 +226,53 @@ def _first_ms(path: Path) -> int:
     return min(int(one.min.timestamp() * 1000) if one else 0 for one in told)
 
 
-def _scan(files: Sequence[Path], root: Path, plain: str) -> str:
-    paths = ", ".join(_quoted(_literal(path, root, plain)) for path in files)
+def _scan(files: Sequence[Place], address: Address) -> str:
+    paths = ", ".join(_quoted(address(path)) for path in files)
     return f"read_parquet([{paths}], hive_partitioning = false)"
 
 
-def _plain_root(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str:
+def _addresses(connection: duckdb.DuckDBPyConnection, lake: Lake) -> Address:
+    """Let a connection read a lake, and return how it calls the lake's files."""
+    if isinstance(lake.root, ObjectPlace):
+        return _let_read(connection, lake.root.store)
+    plain = _plain_root(connection, lake.root)
+    return lambda place: f"{plain}/{_literal(str(lake.inside(place)))}"
+
+
+def _let_read(connection: duckdb.DuckDBPyConnection, store: ObjectStore) -> Address:
+    from lake.store.filesystem import (  # noqa: PLC0415  (a fifth of a second, which no folder needs)
+        LakeFiles,
+        address_of,
+    )
+
+    connection.register_filesystem(LakeFiles(store))
+    connection.execute(f"SET threads = {max(os.cpu_count() or 1, THREADS_OF_BUCKET)}")
+    return address_of
+
+
+def _plain_root(connection: duckdb.DuckDBPyConnection, folder: Path) -> str:
     """Return a path of the lake that is no pattern to DuckDB: a link to it, where its own is one.
 
     DuckDB takes every path for a pattern, and has no way to write one of another name in it
     that holds whatever lies beside.
     """
-    root = str(lake.root)
+    root = str(folder)
     if not _PATTERN.search(root):
         return root
-    folder = tempfile.TemporaryDirectory(prefix="deribit-lake-")
-    weakref.finalize(connection, folder.cleanup)
-    link = Path(folder.name, "lake")
+    temporary = tempfile.TemporaryDirectory(prefix="deribit-lake-")
+    weakref.finalize(connection, temporary.cleanup)
+    link = Path(temporary.name, "lake")
     if _PATTERN.search(str(link)):
-        message = f"the folder for temporary files, {folder.name}, has *, ? or [ in it: set TMPDIR"
+        message = (
+            f"the folder for temporary files, {temporary.name}, has *, ? or [ in it: set TMPDIR"
+        )
         raise QueryError(message)
     link.symlink_to(root)
     return str(link)
 
 
-def _literal(path: Path, root: Path, plain: str) -> str:
-    inside = str(path.relative_to(root))
-    return f"{plain}/{_PATTERN.sub(lambda found: f'[{found[0]}]', inside)}"
+def _literal(name: str) -> str:
+    return _PATTERN.sub(lambda found: f"[{found[0]}]", name)
 
 
 def _create_derived(connection: duckdb.DuckDBPyConnection, sql: str, have: set[str]) -> None:

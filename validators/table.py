@@ -84,8 +84,9 @@ def declared(
     """Return what a model's ``Config`` says of its dataset, as `metadata`; None says nothing.
 
     Rows are sorted by `order`, that of the key where none is said; `layout` is how their files are
-    written, where that is not the usual way: the rows of a `row_group`, the `level` of zstd, the
-    `encodings` of columns (``DICTIONARY``, or a name Parquet has), the columns with `statistics`.
+    written, where that is not the usual way: the most rows of a `row_group`, the column `by_day` at
+    whose midnights it ends, the `level` of zstd, the `encodings` of columns (``DICTIONARY``, or a
+    name Parquet has), the columns with `statistics`.
     """
     said = {"table": table, "key": key, "order": order, "layout": layout}
     return {word: each for word, each in said.items() if each is not None}

@@ -1,13 +1,17 @@
+import threading
+import time
+
 import polars as pl
 import pyarrow as pa
 import pytest
 
 from lake import raw
 from lake.ledger import Record, write_record
+from lake.lock import locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.read import checksum
-from lake.verify import set_aside, verify
+from lake.verify import set_aside, verify, verify_partitions
 from lake.write import publish_bytes, publish_table
 
 PARTITION = Partition("perpetuals_ohlcv", "BTC-PERPETUAL", "2024")
@@ -45,6 +49,26 @@ def test_a_sound_lake_has_no_fault(lake):
 
 def test_no_lake_has_no_fault(tmp_path):
     assert list(verify(Lake(tmp_path / "none"))) == []
+
+
+@pytest.mark.parametrize("look", [verify, lambda lake: verify_partitions(lake, [PARTITION])])
+def test_whoever_is_between_rows_and_their_line_is_no_fault(lake, look):
+    rows = pa.table({"close": [1.0, 2.0, 3.0, 4.0]})
+    has_begun = threading.Event()
+
+    def publishes():
+        with locked(lake, [PARTITION]):
+            publish_table(rows, lake.clean(PARTITION))
+            has_begun.set()
+            time.sleep(0.5)
+            write_record(lake, PARTITION, Record(rows=4, checksum=checksum(rows)))
+
+    other = threading.Thread(target=publishes)
+    other.start()
+    has_begun.wait()
+
+    assert list(look(lake)) == []
+    other.join()
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -109,3 +133,30 @@ def test_a_ledger_of_a_newer_version_is_a_fault_but_not_corrupt(lake):
     assert [(fault.path, fault.is_corrupt) for fault in verify(lake)] == [
         (lake.ledger(PARTITION), False)
     ]
+
+
+def test_segments_that_are_merged_while_others_are_read_are_no_fault(lake):
+    def stage(method, name):
+        sent = raw.Attempt(
+            attempt_id=name,
+            fetched_at=1,
+            host="",
+            params="",
+            window_start=0,
+            window_end=1,
+            outcome="ok",
+        )
+        return raw.stage([sent], lake.raw(method, year=2024))
+
+    stage("get_x", "2")
+    damaged = stage("get_a", "3")  # it is read first
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+
+    faults = verify(lake)
+    first = next(faults)
+    raw.merge(lake.raw("get_x", year=2024), at_least=2)
+
+    assert list(faults) == []
+    assert first.path == damaged
+    assert set_aside(lake, first) is not None
+    assert set_aside(lake, first) is None  # as where a writer removed it first

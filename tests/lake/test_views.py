@@ -243,12 +243,24 @@ def test_a_conversation_survives_a_wrong_query(lake, monkeypatch, capsysbinary):
         sys, "stdin", io.StringIO("\nSELEKT;\nSELECT\n count(*) FROM perpetuals_ohlcv;\n")
     )
 
-    converse(lake)
+    assert converse(lake) == 1
 
     shown = capsysbinary.readouterr().out.decode()
     assert shown.startswith("views: ")
     assert "error: Parser Error" in shown
     assert "4" in shown.rpartition("error")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "failed", "said"),
+    [("SELECT 40 + 2", 0, "42"), ("SELECT 42;\nSELEKT", 1, "error: Parser Error"), (" \n", 0, "")],
+)
+def test_the_last_query_ends_with_the_text(lake, monkeypatch, capsysbinary, text, failed, said):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+    assert converse(lake) == failed
+
+    assert said in capsysbinary.readouterr().out.decode()
 
 
 ODD = [

@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.errors import DiskFullError, NotWritableError
+from lake.store.files import free_bytes
 from lake.write import (
     ROW_GROUP_ROWS,
     disk_errors,
-    free_bytes,
     publish_batches,
     publish_bytes,
     publish_table,
@@ -173,6 +174,40 @@ def test_floats_are_split_times_packed_and_strings_kept_in_a_dictionary(tmp_path
     assert "RLE_DICTIONARY" in encodings["instrument"]
     assert "BYTE_STREAM_SPLIT" in encodings["close"]
     assert {group.column(i).compression for i in range(3)} == {"ZSTD"}
+
+
+@pytest.mark.parametrize(
+    ("first", "minutes", "groups"),
+    [
+        (0, 5 * 1_440, [2 * 1_440, 2 * 1_440, 1_440]),
+        (1_000, 3 * 1_440, [440 + 1_440, 1_440 + 1_000]),
+    ],
+)
+def test_row_groups_by_day_cut_no_day_in_two(tmp_path, first, minutes, groups):
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    moments = [start + timedelta(minutes=first + number) for number in range(minutes)]
+    times = pa.table({"timestamp": pa.array(moments, pa.timestamp("us", tz="UTC"))})
+
+    publish_table(times, tmp_path / "x.parquet", row_group=2 * 1_440 + 100, by_day="timestamp")
+
+    data = pq.read_metadata(tmp_path / "x.parquet")
+    found = [data.row_group(number) for number in range(data.num_row_groups)]
+    days = [
+        {one.column(0).statistics.min.date(), one.column(0).statistics.max.date()} for one in found
+    ]
+    assert [one.num_rows for one in found] == groups
+    assert pq.read_table(tmp_path / "x.parquet").equals(times)
+    assert len(set.union(*days)) == sum(map(len, days))
+
+
+def test_a_day_of_more_rows_than_a_group_is_cut(tmp_path):
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    times = pa.table({"timestamp": pa.array([moment] * 7, pa.timestamp("us", tz="UTC"))})
+
+    publish_table(times, tmp_path / "x.parquet", row_group=3, by_day="timestamp")
+
+    data = pq.read_metadata(tmp_path / "x.parquet")
+    assert [data.row_group(i).num_rows for i in range(data.num_row_groups)] == [3, 3, 1]
 
 
 def test_row_groups_have_one_size(tmp_path):
