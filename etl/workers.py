@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -36,6 +37,14 @@ class InProcess(Executor):
         except Exception as error:  # noqa: BLE001  (a future hands it on)
             future.set_exception(error)
         return future
+
+
+class Watched(Executor, ABC):
+    """An executor that can tell, while its work is waited for, that it will not be done."""
+
+    @abstractmethod
+    def watch(self) -> None:
+        """Raise an `EtlError` if it will not."""
 
 
 @contextmanager
@@ -93,6 +102,8 @@ def done(pool: Executor, calls: Sequence[Callable[[], T]]) -> Iterator[T]:
     waiting = futures
     try:
         while waiting:
+            if isinstance(pool, Watched):
+                pool.watch()
             # Not for ever: polars' handler of Ctrl-C lets a wait go on as if there had been none.
             ended, waiting = wait(waiting, timeout=TICK_S, return_when=FIRST_COMPLETED)
             for future in ended:
