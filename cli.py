@@ -16,6 +16,7 @@ from etl.commands import (
     chain,
     collect,
     compute,
+    copy,
     database,
     doctor,
     greeks,
@@ -48,7 +49,10 @@ app = typer.Typer(
 def _root(
     context: typer.Context,
     lake: Annotated[
-        Path | None, typer.Option(help="Folder of the lake (DERIBIT_LAKE_ROOT, default ./data).")
+        str | None,
+        typer.Option(
+            help="Folder of the lake, or s3://bucket/prefix (DERIBIT_LAKE_ROOT, default ./data)."
+        ),
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="Base URL of the exchange (DERIBIT_LAKE_HOST).")
@@ -84,6 +88,7 @@ app.add_typer(greeks.app)
 app.add_typer(load.app)
 backup.backup_app.add_typer(backup_verify.app)
 app.add_typer(backup.app)
+app.add_typer(copy.app)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(plot.app, name="plot")
 app.add_typer(instruments.instruments_app, name="instruments")

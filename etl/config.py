@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AnyUrl, BaseModel, ConfigDict, Field, HttpUrl, UrlConstraints, ValidationError
+from pydantic import (
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    UrlConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,7 +26,9 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 
+from etl.bucket import S3, BucketUrl
 from etl.errors import UsageError
+from lake.store.place import Place, place_of
 
 CONFIG_FILE = Path("deribit-lake.toml")
 PREFIX = "DERIBIT_LAKE_"
@@ -189,7 +200,11 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # a DSN may hold a password
     )
 
-    root: Path = Field(Path("data"), description="folder of the lake")
+    root: BucketUrl | Path = Field(
+        Path("data"),
+        union_mode="left_to_right",
+        description="folder of the lake, or `s3://bucket/prefix`",
+    )
     host: HttpUrl = Field(HttpUrl("https://www.deribit.com"), description="the exchange")
     history_host: HttpUrl | None = Field(
         None, description="where expired instruments are listed; follows `host` when not given"
@@ -207,6 +222,9 @@ class Settings(BaseSettings):
     credit_capacity: float = Field(50_000, gt=0, description="size of the credit bucket")
     credit_refill: float = Field(10_000, gt=0, description="credits a second")
     credit_cost: float = Field(500, gt=0, description="credits a call")
+    cluster: str | None = Field(
+        None, min_length=1, description="a Dask scheduler that `compute` runs on: tcp://HOST:PORT"
+    )
     connections: int = Field(16, ge=1, le=32, description="requests in flight; 32 per address")
     retry_attempts: int = Field(12, ge=1, description="tries of one request")
     retry_seconds: float = Field(300, ge=0, description="seconds all tries of a request may take")
@@ -228,6 +246,7 @@ class Settings(BaseSettings):
     keep: Keep = Field(Keep(), description="what `sync` brings up to date")
     collect: Collect = Field(Collect(), description="what `collect` keeps, and when it rings")
     backup: Backup = Field(Backup(), description="where `backup` keeps what")
+    s3: S3 = Field(S3(), description="the store of a lake in a bucket")
 
     @classmethod
     def settings_customise_sources(
@@ -242,6 +261,17 @@ class Settings(BaseSettings):
         del dotenv_settings, file_secret_settings
         toml = TomlConfigSettingsSource(settings_cls, settings_cls.model_config.get("toml_file"))
         return init_settings, env_settings, toml
+
+    @field_validator("root")
+    @classmethod
+    def _is_a_place(cls, root: str | Path) -> str | Path:
+        place_of(root)
+        return root
+
+    @property
+    def place(self) -> Place:
+        """Where the lake lies."""
+        return self.s3.place(self.root)
 
     @property
     def base_url(self) -> str:
@@ -308,6 +338,7 @@ def _told(error: ValidationError) -> str:
         return f"setting {name}: no such setting, and no table [{name}]{_nearest(where)}"
     said = [one["msg"] for one in (first, *others) if _field_of(one["loc"]) == where]
     is_hidden = name in SECRETS or (name in Settings.model_fields and _is_table(name))
+    is_hidden |= "@" in str(first["input"]) and "://" in str(first["input"])
     shown = "***" if is_hidden else repr(first["input"])
     return f"setting {name} = {shown}: {', or '.join(dict.fromkeys(said))}"
 

@@ -10,7 +10,6 @@ is made from, and by which step. Lists are folded as they came. `etl.catalog` ha
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
@@ -24,6 +23,8 @@ from lake.ledger import Gap, Input, Record
 from lake.partition import Partition
 from lake.paths import Lake, Top
 from lake.span import PeriodKind, Span, period_of
+from lake.store.files import matching
+from lake.store.place import Place
 
 if TYPE_CHECKING:
     from pandera.polars import DataFrameModel
@@ -139,11 +140,11 @@ class Fetched:
         """Return the rows of a page without rows, with the number of their attempt."""
         return self.decode(self.empty_body).with_columns(attempt=pl.lit(0, dtype=pl.UInt32))
 
-    def raw_folder(self, lake: Lake, partition: Partition) -> Path:
+    def raw_folder(self, lake: Lake, partition: Partition) -> Place:
         """Return the folder the attempts of a partition are staged in."""
         return lake.raw(self._raw_method, **self._raw_keys(partition.part, partition.period))
 
-    def stage_folder(self, lake: Lake, partition: Partition, window: Span) -> Path:
+    def stage_folder(self, lake: Lake, partition: Partition, window: Span) -> Place:
         """Return the folder inside it that the attempts of one window are staged in."""
         folder = self.raw_folder(lake, partition)
         if self.raw_period is None:
@@ -154,8 +155,9 @@ class Fetched:
         """Yield the partitions that have raw data, sorted; candles of others are not ours."""
         top = lake.raw(self._raw_method)
         pattern = "/".join(f"{key}={value}" for key, value in self._raw_keys("*", "*").items())
-        for folder in sorted(top.glob(pattern)):
-            keys = dict(key.split("=", 1) for key in folder.relative_to(top).parts)
+        below = len(lake.inside(top).parts)
+        for folder in matching(top, pattern):
+            keys = dict(key.split("=", 1) for key in lake.inside(folder).parts[below:])
             part = keys[self.raw_key]
             if not self.is_of_instruments or listing.kind_of(part) == self.kind:
                 yield Partition(self.name, part, keys.get(self.period, "all"))

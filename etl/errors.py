@@ -30,6 +30,9 @@
     + DamagedError        the repository is damaged
     + RepositoryFullError no space is left where the repository is
     + RemoteError         the store of the repository refuses or does not answer
+  x ClusterError          a Dask cluster cannot be reached, or is not what is needed
+    + OtherBuildError     one of its workers would compute other bytes
+    + OtherLakeError      one of its workers does not see the lake
   x LoadError             the lake cannot be loaded as it is
     + LoaderBusyError     another load of the database is under way
   x ExactError            a table is not exactly what the database expects
@@ -133,6 +136,18 @@ class RepositoryFullError(BackupError):
 
 class RemoteError(BackupError):
     """The store of the repository refuses, or does not answer."""
+
+
+class ClusterError(EtlError):
+    """A Dask cluster cannot be reached, was lost, or is not what is needed."""
+
+
+class OtherBuildError(ClusterError):
+    """A worker has other code, other libraries or another kind of processor."""
+
+
+class OtherLakeError(ClusterError):
+    """A worker does not see the lake."""
 
 
 class LoadError(EtlError):

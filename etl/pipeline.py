@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 
 from etl import upgrade
@@ -12,6 +13,7 @@ from etl.backfill.replay import replay as replay_staged
 from etl.backfill.run import IN_TIME, Again, rules_of
 from etl.backfill.wish import Wish
 from etl.catalog import computed, find, maker_of
+from etl.cluster import LOST_S, on_cluster
 from etl.compute.run import Ask, ComputeReport, as_told, compute, held_of
 from etl.config import Settings
 from etl.database.load import check_loadable, load
@@ -23,18 +25,31 @@ from etl.instruments.lists import staged_listing
 from etl.instruments.record import Listing
 from etl.progress import Progress
 from lake.lock import Wait
-from lake.paths import Lake, open_lake
+from lake.paths import Lake, open_lake, read_marker
 
 
-def open_to_write(settings: Settings, progress: Progress, *, create: bool = False) -> Lake:
+def open_to_write(
+    settings: Settings, progress: Progress, *, create: bool = False, makes_rows: bool = True
+) -> Lake:
     """Return the lake, brought to the format of this version.
+
+    Parameters
+    ----------
+    makes_rows : bool
+        Whether rows are to be made in it: not in a copy that has not all they are made from.
 
     Raises
     ------
     LakeFormatError
         If a newer version wrote it.
+    UsageError
+        If it is such a copy.
     """
-    lake = open_lake(settings.root, create=create)
+    lake = open_lake(settings.place, create=create)
+    marker = read_marker(lake) if makes_rows else None
+    if marker is not None and marker.doubt:
+        message = f"{lake.root} is {marker.doubt}; nothing can be made in it"
+        raise UsageError(message)
     upgrade.bring_up(lake, progress)
     return lake
 
@@ -102,8 +117,29 @@ def derive_one(
     return total
 
 
+def compute_on(
+    address: str, lake: Lake, chosen: Sequence[Computed], progress: Progress, ask: Ask
+) -> ComputeReport:
+    """Compute as `compute_all` does, on the workers of a Dask cluster.
+
+    Raises
+    ------
+    ClusterError
+        If that cannot be, or is lost.
+    """
+    if not ask.wait:  # what a lost worker was writing is not free at once everywhere
+        ask = replace(ask, wait=LOST_S)
+    with on_cluster(address, lake) as pool:
+        return compute_all(lake, chosen, progress, ask, pool=pool)
+
+
 def compute_all(
-    lake: Lake, chosen: Sequence[Computed], progress: Progress, ask: Ask
+    lake: Lake,
+    chosen: Sequence[Computed],
+    progress: Progress,
+    ask: Ask,
+    *,
+    pool: Executor | None = None,
 ) -> ComputeReport:
     """Compute datasets, before them what they are made from, and after them what follows.
 
@@ -128,7 +164,7 @@ def compute_all(
         else:
             continue
         for one in _asks(lake, dataset, listing, asked):
-            total.add(compute(lake, dataset, listing, progress, one))
+            total.add(compute(lake, dataset, listing, progress, one, pool=pool))
     if ask.parts and not total.computed + total.unchanged:
         message = f"nothing that is computed is of {', '.join(ask.parts)}"
         raise UsageError(message)

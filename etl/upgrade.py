@@ -8,6 +8,7 @@ this one ended.
 """
 
 import logging
+from pathlib import Path
 
 from etl.catalog import computed
 from etl.compute.run import Ask, compute
@@ -15,14 +16,17 @@ from etl.dataset import Computed
 from etl.instruments import table
 from etl.instruments.lists import staged_listing
 from etl.progress import Progress
+from lake.errors import LakeFormatError
 from lake.lock import locked_file
 from lake.partition import Partition
 from lake.paths import FORMAT, Lake, format_of, write_format
 from lake.span import is_period
+from lake.store.files import matching, move
 
 logger = logging.getLogger(__name__)
 
 LINES_SINCE = 2  # format from which on what is computed has ledger lines
+FIRST_IN_BUCKETS = 4
 
 
 def bring_up(lake: Lake, progress: Progress) -> str | None:
@@ -32,10 +36,13 @@ def bring_up(lake: Lake, progress: Progress) -> str | None:
     ------
     PartitionBusyError
         If another process is doing so.
+    LakeFormatError
+        If it lies in a bucket.
     """
     if format_of(lake) == FORMAT:
         return None
-    with locked_file(lake.root / "lake.lock", "the lake's format"):
+    _check_on_disk(lake)
+    with locked_file(lake.on_disk / "lake.lock", "the lake's format"):
         before = format_of(lake)
         if before == FORMAT:
             return None
@@ -50,8 +57,18 @@ def bring_up(lake: Lake, progress: Progress) -> str | None:
     return words
 
 
+def _check_on_disk(lake: Lake) -> None:
+    """Refuse a lake in a bucket: they began with this format, so something else made its number."""
+    if not isinstance(lake.root, Path):
+        message = (
+            f"{lake.root} has format {format_of(lake)}, and no lake in a bucket is of one before "
+            f"{FIRST_IN_BUCKETS}: bring a lake on this machine up, and push it to another prefix"
+        )
+        raise LakeFormatError(message)
+
+
 def _bring_instruments(lake: Lake) -> int:
-    old = lake.folder("derived", "instruments") / "all" / "universe.parquet"
+    old = lake.on_disk.joinpath("derived", "instruments", "all", "universe.parquet")
     if not old.exists():
         return 0
     table.rebuild(lake, table.PARTITION)
@@ -63,10 +80,8 @@ def _bring_instruments(lake: Lake) -> int:
 
 def _bring(lake: Lake, dataset: Computed, progress: Progress) -> int:
     """Move what a dataset has among what is made from raw, and compute what has no line."""
-    for path in sorted(lake.folder("clean", dataset.name).glob("*/*.parquet")):
-        to = lake.derived(Partition(dataset.name, path.parent.name, path.stem))
-        to.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(to)
+    for path in matching(lake.folder("clean", dataset.name), "*/*.parquet"):
+        move(path, lake.derived(Partition(dataset.name, path.parent.name, path.stem)))
     held = {
         Partition(dataset.name, path.parent.name, path.stem)
         for path in lake.folder("derived", dataset.name).glob("*/*.parquet")

@@ -30,10 +30,13 @@ from lake.lock import Wait, locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import publish, tidy, withdraw
-from lake.write import free_bytes, remove_leftovers
+from lake.store.files import free_bytes
+from lake.store.place import Place
+from lake.write import remove_leftovers
 
 logger = logging.getLogger(__name__)
 
+STAGED_AT_ONCE = 16  # pages on their way to a bucket: each takes as long as a request
 TURNS = 6  # rounds of asking, folding and asking again for what came short, in one run
 
 HeldPart = tuple[Fetched, Partition, Record]
@@ -214,11 +217,12 @@ async def opened(
     """
     rules = rules_of(settings)
 
-    def stage(attempt: raw.Attempt, folder: Path) -> None:
+    def stage(attempt: raw.Attempt, folder: Place) -> None:
         if not dry:
             raw.stage([attempt], folder)
 
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "stage"))
+    at_once = 1 if isinstance(lake.root, Path) else STAGED_AT_ONCE
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(at_once, "stage"))
     async with open_client(settings, stage, is_patient=not dry, is_known=is_known) as client:
         names = (*choice.names, *choice.indices)
         listing = await fetch_listing(client, lake, choice.currencies, names)
@@ -268,14 +272,15 @@ def _open(run: Run, jobs: Sequence[Job]) -> list[tuple[Job, Record]]:
     for job in jobs:
         remove_leftovers(run.folder(job))
         tidy(run.lake, job.partition)
-        before = read_record(run.lake, job.partition) or Record()
+        before = held = read_record(run.lake, job.partition) or Record()
         if not is_folded(before, raw.segments(run.folder(job))):
             folded = run.fold(job, before.wanted)
             publish(run.lake, job.partition, folded)
+            held = folded.record
             if folded.record.doubted > before.doubted:
                 run.tell(folded.notes)
-        record = _current(run, job)
-        if record != before:
+        record = job.dataset.proof.extend(held, job.wanted, run.terms(job))
+        if record != held:
             write_record(run.lake, job.partition, record)
         if asks := run.due(job, record):
             run.progress.expect(job.instrument.instrument_name, len(asks))

@@ -4,8 +4,7 @@ A pure function of what was staged: fold it again, anywhere, and the same bytes 
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -62,9 +61,10 @@ def fold(
     """
     folder = dataset.raw_folder(lake, partition)
     segments = raw.segments(folder)
-    attempts = _as_sent(raw.read(folder))
+    attempts = _as_sent(raw.read(folder, segments))
     read = Read(_put_right(_ms(attempts, "fetched_at")), _sent_ms(attempts))
-    rows, answers = _decode(folder, attempts, read, dataset)
+    bodies = raw.bodies(folder, names=segments)
+    rows, answers = _decode(bodies, attempts, read, dataset)
     valid, broken = _split(dataset.transform(rows, partition.part).collect(), dataset)
     del rows  # all pages as they came; a month of trades is large
     valid, rejected, answers = _held_together(
@@ -208,7 +208,7 @@ def _is_latest(steps: Ticks, attempts: Ticks) -> pl.Series:
 
 
 def _decode(
-    folder: Path, attempts: pa.Table, read: Read, dataset: Fetched
+    bodies: Iterable[tuple[str, bytes]], attempts: pa.Table, read: Read, dataset: Fetched
 ) -> tuple[pl.LazyFrame, list[Answer]]:
     """Return all rows good attempts sent of what they were asked for, and what each attempt says.
 
@@ -225,7 +225,7 @@ def _decode(
         )
     ]
     frames = {}
-    for name, body in raw.bodies(folder):
+    for name, body in bodies:
         if good[i := number[name]]:
             page, said = dataset.proof.heard(_page(dataset, name, body), answers[i])
             answers[i] = said = _by_its_clock(said)

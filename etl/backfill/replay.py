@@ -140,15 +140,14 @@ def _last_heard_ms(lake: Lake, partition: Partition) -> int | None:
 
 def _was_refused(lake: Lake, partition: Partition) -> bool:
     """Whether the exchange refused all that was asked of a partition, which has no line then."""
-    if lake.ledger(partition).exists():
+    if lake.ledger(partition).is_file():
         return False
     attempts = raw.read(find_fetched(partition.dataset).raw_folder(lake, partition))
     return all(" was refused: " in outcome for outcome in attempts["outcome"].to_pylist())
 
 
 def _staged_bytes(lake: Lake, partition: Partition) -> int:
-    folder = find_fetched(partition.dataset).raw_folder(lake, partition)
-    return sum((folder / name).stat().st_size for name in raw.segments(folder))
+    return raw.staged_bytes(find_fetched(partition.dataset).raw_folder(lake, partition))
 
 
 def _life(dataset: Fetched, listing: Listing, part: str) -> Span:

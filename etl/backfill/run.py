@@ -8,14 +8,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import msgspec
 
 from etl import workers
 from etl.backfill.fold import fold
-from etl.backfill.settle import Came, is_large, settle
+from etl.backfill.settle import Came, is_large, settle, settle_for
 from etl.backfill.wish import Job
 from etl.config import Settings
 from etl.deribit.client import DeribitClient
@@ -25,10 +24,12 @@ from etl.progress import Progress
 from etl.proof.protocol import Due, Numbers, Rules, Terms
 from etl.when import clock_ms
 from lake.ledger import Reading, Record
+from lake.lock import lent
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import Content
 from lake.span import DAY_MS, Span, clip
+from lake.store.place import Place
 from validators.outages import load_outages
 
 P = ParamSpec("P")
@@ -115,7 +116,7 @@ class Run:
             is_last=is_last,
         )
         if await self.work(is_large, job.dataset, self.lake, job.partition):
-            settled = await self._apart(settle, came)
+            settled = await self._apart(settle_for, lent(self.lake, job.partition), came)
         else:
             settled = await self.work(settle, came, job.dataset)
         if settled.record.doubted > before.doubted:
@@ -147,7 +148,7 @@ class Run:
         """Return what the job's raw is judged by."""
         return Terms(job.instrument.life, self.listing.now_ms, self.rules)
 
-    def folder(self, job: Job) -> Path:
+    def folder(self, job: Job) -> Place:
         """Return where the raw attempts of a job are staged."""
         return job.dataset.raw_folder(self.lake, job.partition)
 

@@ -97,9 +97,9 @@ def _edges(lake: Lake, proof: object, one: Partition, record: Record) -> pl.Data
     if not isinstance(proof, SequenceProof):
         return edges
     clean, aside = lake.clean(one), lake.quarantine(one)
-    if record.rows and clean.exists():
+    if record.rows and clean.is_file():
         edges = edges_of(scan_files([clean]), proof.number, proof.of)
-    if record.quarantined and aside.exists():
+    if record.quarantined and aside.is_file():
         moment = pl.col("timestamp").dt.epoch("ms").alias("ms")
         names = pl.col(proof.of).alias("instrument"), pl.col(proof.number).alias("number")
         edges = with_refused(edges, scan_files([aside]).select(moment, *names).collect())

@@ -15,6 +15,7 @@ from etl.dataset import Fetched
 from etl.proof.protocol import Due, Terms
 from lake import raw
 from lake.ledger import Record
+from lake.lock import Loan, borrowed, check_held
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import publish
@@ -50,15 +51,21 @@ def settle(came: Came, dataset: Fetched | None = None) -> Settled:
     folded = fold(came.lake, one, came.partition, came.wanted, came.terms)
     asks = one.proof.asks(folded.record, within=came.within, due=came.due)
     if came.is_last or not asks:
+        check_held(came.lake, came.partition)
         folder = one.raw_folder(came.lake, came.partition)
-        raw.merge(folder)
-        record = msgspec.structs.replace(folded.record, segments=raw.segments(folder))
+        segments = raw.merge(folder, {*folded.record.segments})
+        record = msgspec.structs.replace(folded.record, segments=segments)
         folded = replace(folded, record=record)
         publish(came.lake, came.partition, folded)
     return Settled(folded.record, asks, folded.notes)
 
 
+def settle_for(loan: Loan | None, came: Came) -> Settled:
+    """Fold a partition in a process of its own, under the lock of the one that began it."""
+    with borrowed(loan):
+        return settle(came)
+
+
 def is_large(dataset: Fetched, lake: Lake, partition: Partition) -> bool:
     """Whether a partition is so large that a process of its own pays."""
-    folder = dataset.raw_folder(lake, partition)
-    return sum((folder / name).stat().st_size for name in raw.segments(folder)) >= LARGE_BYTES
+    return raw.staged_bytes(dataset.raw_folder(lake, partition)) >= LARGE_BYTES

@@ -13,6 +13,7 @@ from etl.deribit.request import ON_HISTORY, Request
 from etl.errors import DeribitError, RateLimitedError, TransientError, UnavailableError
 from etl.proof.protocol import Numbers
 from lake import raw
+from lake.lock import check_held
 from lake.span import Span
 
 MERGE_EVERY = 32  # pages staged: while the next arrive there is time
@@ -54,7 +55,13 @@ async def fetch(run: Run, job: Job, window: Span) -> None:
             await fetch_window(run, job, window)
     run.progress.advance(name)
     if run.staged[job.partition] % MERGE_EVERY == 0:
-        await run.work(raw.merge, run.folder(job))
+        await run.work(_merge, run, job)
+
+
+def _merge(run: Run, job: Job) -> None:
+    """Merge what is staged of a job, unless another process may be folding it by now."""
+    check_held(run.lake, job.partition)
+    raw.merge(run.folder(job))
 
 
 async def fetch_window(run: Run, job: Job, window: Span) -> None:

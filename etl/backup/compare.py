@@ -14,6 +14,7 @@ from lake.ledger import Record, read_record
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.read import check_footer, checksum_of
+from lake.store.place import Place
 
 RAW = "raw"
 WHILE_BACKED_UP_S = 900.0
@@ -83,7 +84,7 @@ def compare_raw(live: Lake, restored: Lake, backed_up_s: float) -> Compared:
     ours, theirs = _raw_files(restored), _raw_files(live)
     late_s = backed_up_s - WHILE_BACKED_UP_S
     for name in sorted(ours | theirs):
-        before, now = restored.root / name, live.root / name
+        before, now = restored.on_disk / name, live.on_disk / name
         if name in ours and name in theirs:
             if _same_bytes(before, now):
                 found.same += 1
@@ -167,7 +168,7 @@ def _content(one: Held) -> tuple[int, str | None]:
 
 
 def _raw_files(lake: Lake) -> set[str]:
-    return set(_below(lake.root / RAW, RAW))
+    return set(_below(lake.on_disk / RAW, RAW))
 
 
 def _below(folder: Path, inside: str) -> Iterator[str]:
@@ -195,7 +196,7 @@ def _has_newer(folder: Path, since_s: float) -> bool:
     return any(_written_s(path) > since_s for path in folder.glob("*.parquet"))
 
 
-def _written_s(path: Path) -> float:
+def _written_s(path: Place) -> float:
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

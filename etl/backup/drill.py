@@ -71,7 +71,7 @@ def drill(
     DiskFullError
         If there is no room to restore into.
     """
-    lake = Lake(settings.root)
+    lake = Lake(settings.place)
     check_lake(lake)
     lock, name = lake.root / FOLDER / f"{OPERATION}.lock", f"a drill of {lake.root}"
     with locked_file(lock, name, doing=RUN, cure=NO_WAIT):
@@ -222,7 +222,7 @@ def _scratch(lake: Lake) -> Path:
 
     The lake may be a disk's own folder, or the only one a unit of systemd may write.
     """
-    return lake.root / FOLDER / OPERATION
+    return lake.on_disk / FOLDER / OPERATION
 
 
 def _server_of(settings: Settings) -> str:

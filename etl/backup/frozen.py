@@ -122,8 +122,10 @@ def frozen(lake: Lake, before: Callable[[Path], None] | None = None) -> Iterator
         If there is no room.
     NotWritableError
         If the lake's folder cannot be written.
+    NotOnDiskError
+        If the lake lies in a bucket.
     """
-    root = lake.root / FOLDER / TREE
+    root = lake.on_disk / FOLDER / TREE
     thaw(lake)
     try:
         with disk_errors(root):
@@ -148,7 +150,7 @@ def thaw(lake: Lake) -> None:
     NotWritableError
         If they are somebody else's.
     """
-    root = lake.root / FOLDER / TREE
+    root = lake.on_disk / FOLDER / TREE
     with disk_errors(root):
         for folder, _, names in os.walk(root):
             for name in names:
@@ -157,22 +159,23 @@ def thaw(lake: Lake) -> None:
 
 def _freeze(lake: Lake, tree: Frozen) -> None:
     """Link everything, in the order that loses nothing."""
-    to = Lake(tree.root / LAKE)
+    root, top_of = lake.on_disk, tree.root / LAKE
+    to = Lake(top_of)
     for name in ("journal", "live"):
-        _link(tree, lake.root / name, to.root / name)
+        _link(tree, root / name, top_of / name)
     for partition in lake.partitions():
         _link_partition(lake, to, partition, tree)
     for top in ("quarantine", *TOPS):  # what no line vouches for
 
         def has_no_line(path: Path, top: str = top) -> bool:
-            inside = path.relative_to(to.root / top).with_suffix(".json")
-            return not (to.root / "ledger" / inside).exists()
+            inside = path.relative_to(top_of / top).with_suffix(".json")
+            return not (top_of / "ledger" / inside).exists()
 
-        _link(tree, lake.root / top, to.root / top, has_no_line)
+        _link(tree, root / top, top_of / top, has_no_line)
     for name in ("raw", OPERATIONS, EMPTY):
-        _link(tree, lake.root / name, to.root / name)
-    if (lake.root / MARKER).exists():
-        tree.add(str(lake.root / MARKER), str(to.root / MARKER))
+        _link(tree, root / name, top_of / name)
+    if (root / MARKER).exists():
+        tree.add(str(root / MARKER), str(top_of / MARKER))
     for folder, folders, files in os.walk(tree.root, topdown=False):
         if not files and not any(Path(folder, name).exists() for name in folders):
             Path(folder).rmdir()  # of what the lake has no more
@@ -189,7 +192,7 @@ def _link_partition(lake: Lake, to: Lake, partition: Partition, tree: Frozen) ->
             time.sleep(PAUSE_SECONDS)
         for path in _OF_A_PARTITION:
             if look:
-                tree.drop(path(to, partition))
+                tree.drop(tree.root / LAKE / to.inside(path(to, partition)))
             with suppress(FileNotFoundError):
                 tree.add(str(path(lake, partition)), str(path(to, partition)))
         if not to.ledger(partition).exists() or _is_older(to, partition) or _agrees(to, partition):

@@ -104,7 +104,7 @@ def _removed(lake: Lake) -> list[str]:
     for fault in faults:
         if fault.is_corrupt:
             fault.path.unlink(missing_ok=True)
-    return [str(fault.path.relative_to(lake.root)) for fault in faults]
+    return [str(lake.inside(fault.path)) for fault in faults]
 
 
 def _partition_of(name: str) -> Partition | None:
@@ -123,7 +123,7 @@ def _staged_for(lake: Lake, names: Collection[str]) -> dict[str, Partition]:
         for dataset in fetched()
         for one in lake.partitions(dataset.name)
     }
-    found = ((name, folder) for name in names for folder in (lake.root / name).parents)
+    found = ((name, folder) for name in names for folder in (lake.on_disk / name).parents)
     return {name: folders[folder] for name, folder in found if folder in folders}
 
 

@@ -26,7 +26,7 @@ from etl.progress import Progress
 from etl.proof.protocol import Rules
 from lake.errors import DiskFullError
 from lake.paths import Lake
-from lake.write import free_bytes
+from lake.store.files import free_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from etl.config import Settings
 from etl.database.connection import connect_to, database_errors, fetch, target
 from lake.errors import DiskFullError
-from lake.write import free_bytes
+from lake.store.files import free_bytes
 
 _SIZE = "SELECT pg_database_size(current_database())"
 _PLACE = """

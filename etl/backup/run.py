@@ -17,7 +17,7 @@ from etl.errors import BackupError, EtlError
 from etl.outcome import StopCode, ctrl_c, outcome_kept
 from etl.pings import Check
 from lake.errors import LakeError
-from lake.lock import RUN, locked_file
+from lake.lock import RUN, locked_here
 from lake.paths import Lake
 
 logger = logging.getLogger(__name__)
@@ -101,9 +101,9 @@ def run(
         If there is no room for the dump.
     """
     check_lake(lake)
-    path = lake.root / FOLDER / LOCK
+    path = lake.on_disk / FOLDER / LOCK
     with (
-        locked_file(path, f"a backup of {lake.root}", wait=wait, doing=RUN) as held,
+        locked_here(path, f"a backup of {lake.root}", wait=wait, doing=RUN) as held,
         outcome_kept(lake, OPERATION, check or Check(None), stop_code=stop_code) as ending,
     ):
         report = _back_up(lake, repository, dump, held)

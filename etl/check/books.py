@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
 
 from etl.backfill import seams
 from etl.catalog import DATASETS, maker_of
@@ -20,7 +19,8 @@ from etl.instruments.record import Listing
 from lake import raw
 from lake.ledger import Record, records
 from lake.partition import Partition
-from lake.paths import Lake
+from lake.paths import Lake, read_marker
+from lake.store.place import Place
 
 Subject = tuple[str, str]
 """A dataset and one of its parts."""
@@ -52,12 +52,18 @@ class Books:
         }
 
     @cached_property
-    def files(self) -> Mapping[Subject, list[Path]]:
+    def copied(self) -> str:
+        """Why nothing of a copy can be vouched for, empty where the lake is none of that kind."""
+        marker = read_marker(self.lake)
+        return marker.doubt if marker is not None else ""
+
+    @cached_property
+    def files(self) -> Mapping[Subject, list[Place]]:
         """The published files of every part, sorted, whoever vouches for them."""
-        found: dict[Subject, list[Path]] = {}
+        found: dict[Subject, list[Place]] = {}
         for name in self.names:
             for path in self.lake.files(name):
-                found.setdefault((name, path.parts[-2]), []).append(path)
+                found.setdefault((name, path.parent.name), []).append(path)
         return found
 
     @cached_property
@@ -140,6 +146,10 @@ class Books:
                 return f"{one.period} is not computed yet: run {_compute(one)}"
         return ""
 
+    def open(self) -> list[Partition]:
+        """Return the partitions that are doubtful or not whole, what they are made from too."""
+        return [one for one in self.held if self.doubt(one) or not self.is_whole(one)]
+
     def is_whole(self, one: Partition) -> bool:
         """Whether what is owed of a partition, or of what it is made from, is held or settled."""
         if one not in self._whole:
@@ -155,6 +165,7 @@ class Books:
 
     def _reasons(self, one: Partition) -> Iterator[str]:
         record, dataset = self.held[one], DATASETS.get(one.dataset)
+        yield self.copied
         if isinstance(dataset, Computed):
             yield from self._reasons_of_computed(dataset, one, record)
         elif isinstance(dataset, Fetched):

@@ -6,7 +6,6 @@ they are to be taken in: their prices are agreed or allotted.
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -18,6 +17,7 @@ from etl.when import format_moment
 from lake.paths import Lake
 from lake.read import scan_files
 from lake.span import period_of
+from lake.store.place import Place
 
 HOUR_MS = 3_600_000
 KEPT = ("instrument", "timestamp", "price", "amount", *OF_LAST)
@@ -118,7 +118,7 @@ def _age(seconds: float) -> str:
     return f"{minutes}m" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}"  # noqa: PLR2004
 
 
-def _trades(paths: Sequence[Path], *, with_blocks: bool) -> pl.LazyFrame:
+def _trades(paths: Sequence[Place], *, with_blocks: bool) -> pl.LazyFrame:
     if not paths:
         return pl.LazyFrame(schema=_SCHEMA)
     trades = scan_files(paths)

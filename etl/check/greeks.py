@@ -16,6 +16,7 @@ from lake.errors import CorruptFileError, MissingColumnError
 from lake.paths import Lake
 from lake.read import footer, scan_files
 from lake.span import Span, period_span
+from lake.store.place import Place
 from lake.write import write_out
 from validators.greeks.errors import judged
 from validators.greeks.quotes import NEEDED
@@ -149,7 +150,7 @@ def validate(
     return _report(paths, told, ages, age_s)
 
 
-def _report(paths: Sequence[Path], told: Tally, ages: list[Age], age_s: float) -> GreeksReport:
+def _report(paths: Sequence[Place], told: Tally, ages: list[Age], age_s: float) -> GreeksReport:
     days = sorted({path.stem for path in paths})
     if not told.counts:
         columns = ("rows", "underlying", "reason")
@@ -182,7 +183,7 @@ def _ages(told: Tally) -> list[Age]:
     return [age_of(name, told.pairs) for name in names]
 
 
-def _files(lake: Lake, currencies: Sequence[str], days: int, span: Span | None) -> list[Path]:
+def _files(lake: Lake, currencies: Sequence[str], days: int, span: Span | None) -> list[Place]:
     held = lake.files(DATASET)
     if not held:
         message = f"{lake.root} holds nothing of {DATASET} yet: run {MAKER}"
@@ -204,7 +205,7 @@ def _files(lake: Lake, currencies: Sequence[str], days: int, span: Span | None) 
     return found
 
 
-def _pieces(paths: Sequence[Path], span: Span | None) -> Iterator[pl.DataFrame]:
+def _pieces(paths: Sequence[Place], span: Span | None) -> Iterator[pl.DataFrame]:
     """Yield the rows of files, some at a time; a chain of an instant stands together."""
     for path in paths:
         known = footer(path)

@@ -14,7 +14,7 @@ from etl.instruments.names import parse_name
 from etl.when import format_moment
 from lake.ledger import SETTLED, Record
 from lake.partition import Partition
-from lake.paths import Lake
+from lake.paths import LEDGER, TOPS, Lake
 
 Verdict = Literal["COMPLETE", "INCOMPLETE", "UNKNOWN"]
 
@@ -60,7 +60,8 @@ def statuses(lake: Lake, dataset: str | None = None) -> list[Status]:
     CorruptFileError
         If a ledger file cannot be read.
     """
-    return statuses_of(Books(lake, dataset))
+    tops = (*TOPS, LEDGER) if dataset is None else ()  # rows come before their line
+    return statuses_of(Books(lake.listed(*tops), dataset))
 
 
 def statuses_of(books: Books) -> list[Status]:

@@ -170,6 +170,8 @@ class Board:
         How long the oldest message of the last write had waited.
     writing_since_ms
         When the oldest message of the write under way came; None between writes.
+    published_ms, live_limit_ms
+        When the live day was last written, and how old that may be; 0 where it lies on the disk.
     unfolded_since_ms
         Since when days that are over could be in clean, and are not; None where all of them are.
     skew_ms
@@ -199,6 +201,7 @@ class Board:
     unwritten_ms: int = 0
     writing_since_ms: int | None = None
     published_ms: int | None = None
+    live_limit_ms: int = 0
     folded_ms: int | None = None
     unfolded_since_ms: int | None = None
     skew_ms: int | None = None

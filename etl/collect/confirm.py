@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -21,6 +20,7 @@ from etl.deribit.client import DeribitClient
 from etl.deribit.request import Request
 from etl.errors import EtlError
 from lake.span import Span
+from lake.store.place import Place
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Confirmer:
 
     client: DeribitClient
     clock: ExchangeClock
-    folder: Path
+    folder: Place
     found: Found
     looked: Looked
     parts: dict[Part, Fetched] = field(default_factory=dict)

@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -34,6 +33,7 @@ from lake.ledger import records
 from lake.paths import Lake, open_lake
 from lake.read import scan
 from lake.span import DAY_MS
+from lake.store.place import Place
 from lake.write import publish_bytes
 from validators.contract import key_of
 from validators.errors import ValidatorsError
@@ -109,7 +109,7 @@ def write_folded(lake: Lake, until_ms: int) -> None:
     publish_bytes(msgspec.json.encode(Folded(until_ms)) + b"\n", _path(lake))
 
 
-def _path(lake: Lake) -> Path:
+def _path(lake: Lake) -> Place:
     return lake.root / "live" / "folded.json"
 
 
@@ -180,7 +180,7 @@ def fold(settings: Settings, asks: Sequence[Ask]) -> list[str]:
             except (EtlError, LakeError, ValidatorsError) as error:
                 errors.append(f"{ask.dataset}: {error}")
         try:
-            fold_messages(open_lake(settings.root), progress)
+            fold_messages(open_lake(settings.place), progress)
         except (EtlError, LakeError, ValidatorsError) as error:
             errors.append(f"messages of sockets: {error}")
         if asks and settings.collect.database and not errors:
@@ -193,7 +193,7 @@ def _load(settings: Settings, progress: Progress) -> None:
     from etl.database.load import load  # noqa: PLC0415  (the driver takes its time)
 
     try:
-        report = load(settings, open_lake(settings.root), progress)
+        report = load(settings, open_lake(settings.place), progress)
     except (EtlError, LakeError) as error:
         logger.warning("the database is not brought up to clean: %s", error)
     else:
@@ -229,7 +229,7 @@ async def fold_apart(settings: Settings, asks: Sequence[Ask]) -> list[str]:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def published_keys(root: Path, names: Sequence[str], since_ms: int) -> dict[str, pl.DataFrame]:
+def published_keys(root: Place, names: Sequence[str], since_ms: int) -> dict[str, pl.DataFrame]:
     """Return the keys of the rows clean has from a moment on, by dataset."""
     lake, found = open_lake(root), {}
     since = datetime.fromtimestamp(since_ms / 1000, UTC)

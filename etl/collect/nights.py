@@ -60,7 +60,11 @@ class Nights:
         told = self._settings.collect
         while True:
             until = folding.boundary_ms(self._desk.clock.now_ms(), told.fold_at)
-            folded = folding.read_folded(self._lake) or until
+            folded = await kept_going("what is folded cannot be told", self._folded)
+            if folded is None:
+                await asyncio.sleep(AGAIN_S)
+                continue
+            folded = folded or until
             if folded < until and self._desk.board.unfolded_since_ms is None:
                 self._desk.board.unfolded_since_ms = self._desk.clock.now_ms()
             if folded < until and not await kept_going(
@@ -72,6 +76,10 @@ class Nights:
                 folding.next_ms(self._desk.clock.now_ms(), told.fold_at) - self._desk.clock.now_ms()
             )
             await asyncio.sleep(max(wait_ms / 1000, 1.0))
+
+    async def _folded(self) -> int:
+        """Return up to when the lake is folded, 0 where nothing says it."""
+        return await asyncio.to_thread(folding.read_folded, self._lake) or 0
 
     async def fold_messages(self) -> None:
         """Bring what only sockets send into clean, as far as it is settled."""
@@ -93,7 +101,7 @@ class Nights:
         if errors:
             return False
         self._confirmer.floor_ms = max(self._confirmer.floor_ms, until_ms)
-        folding.write_folded(self._lake, until_ms)
+        await asyncio.to_thread(folding.write_folded, self._lake, until_ms)
         self._desk.board.folded_ms, self._desk.board.unfolded_since_ms = until_ms, None
         logger.info("folded %d datasets", len(asks))
         return True

@@ -18,6 +18,8 @@ from lake.errors import CorruptFileError, DiskFullError, LakeError, MissingColum
 from lake.live import live_files, publish_live, read_live, tidy_live
 from lake.paths import Lake
 from lake.span import DAY_MS, period_of
+from lake.store.files import remove
+from lake.store.place import Place
 from validators.contract import key_of
 from validators.schemas.option_tickers import OptionTickers
 
@@ -26,6 +28,8 @@ logger = logging.getLogger(__name__)
 AT_S = (3.0, 15.0, 40.0)
 """Seconds of a minute; besides, whoever asks REST for what did not close publishes what comes."""
 MINUTE_S = 60.0
+LIVE_LIMIT_MS = 300_000
+"""For the live day of a lake in a bucket to be written again: then the bucket cannot be reached."""
 TICKERS = "option_tickers"
 
 Changed = dict[str, pl.DataFrame]
@@ -44,6 +48,8 @@ class Publisher:
         self._told = told
         self._chain_ms = 0  # the minute whose end the newest chain is of
         self._turn = asyncio.Lock()  # of whoever works on the live rows
+        if not isinstance(lake.root, Path):
+            desk.board.live_limit_ms = LIVE_LIMIT_MS
         self._unwritten: dict[str, set[str]] = {}  # days that are not on disk as they are
         self._working: set[asyncio.Task[None]] = set()
 
@@ -100,7 +106,7 @@ class Publisher:
             except (CorruptFileError, MissingColumnError) as error:
                 logger.warning("%s; its live days are asked for anew", error)
                 for path in live_files(self._lake, name):
-                    path.unlink()
+                    remove(path)
                 continue
             if held is not None:
                 live.load(pl.DataFrame(held))
@@ -139,7 +145,7 @@ class Publisher:
         publish_live(self._lake, TICKERS, day, arrow(rows), key_of(OptionTickers))
         for path in live_files(self._lake, TICKERS):
             if path.stem != day:
-                path.unlink()
+                remove(path)
 
     def _publish_days(self, name: str, rows: pl.DataFrame, days: Collection[str]) -> None:
         for day in sorted(days):
@@ -147,7 +153,7 @@ class Publisher:
             publish_live(self._lake, name, day, arrow(some), self._desk.live[name].key)
 
 
-def _check_columns(held: pa.Table, live: LiveRows, path: Path) -> None:
+def _check_columns(held: pa.Table, live: LiveRows, path: Place) -> None:
     """Refuse what an earlier version published that knew fewer columns.
 
     Raises

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,13 @@ from etl.instruments.answers import read_answer
 from etl.instruments.lists import fetch_listing, living_request
 from etl.instruments.record import Instrument
 from lake import raw
-from lake.errors import DiskFullError
-from lake.lock import locked_file
+from lake.errors import DiskFullError, LeaseLostError
+from lake.lock import is_taken_over, locked_file
 from lake.paths import Lake
 from lake.raw import Attempt
 from lake.span import DAY_MS
-from lake.write import free_bytes
+from lake.store.files import COLLECTOR_LOCK, free_bytes
+from lake.store.place import Place
 
 if TYPE_CHECKING:
     from etl.collect.feeding import Feed
@@ -54,6 +55,7 @@ CLOSE_MS = 5_000  # after a minute: candles that are still open are asked for
 DRAIN_S = 20.0
 LIST_EVERY_S = 3_600.0  # the lists are read again, should a creation or a state not have been told
 EXPIRED_MS = 60_000
+LOCK_EVERY_S = 2.0
 
 
 class Collector:
@@ -75,7 +77,7 @@ class Collector:
             lost=self._lost,
             hushed=self.desk.hushed,
         )
-        folder = lake.root / "journal"
+        folder = lake.here / "journal"
         self.confirmer = Confirmer(client, self.clock, folder, self.desk.answered, self.desk.looked)
         self.publisher = Publisher(lake, self.desk, self.clock, self._changed)
         self.feed = self._fed() if told.database else None
@@ -131,6 +133,7 @@ class Collector:
                 tasks.create_task(self._close())
                 tasks.create_task(self.nights.run())
                 tasks.create_task(self._follow())
+                tasks.create_task(self._stay_alone())
                 if self.feed is not None:
                     tasks.create_task(self.feed.run())
         except BaseExceptionGroup as group:
@@ -140,11 +143,11 @@ class Collector:
             await self._drain()
 
     async def _drain(self) -> None:
-        """Bring to disk what came, so far as there is time: what is in the journal is kept."""
+        """Bring to disk what came, so far as it can be: what is in the journal is kept."""
         await self.writer.drain()
         try:
             async with asyncio.timeout(DRAIN_S):
-                await self.publisher.publish()
+                await kept_going("the live day cannot be written", self.publisher.publish)
                 if self.feed is not None:
                     await self.feed.drain()
         except TimeoutError:
@@ -272,6 +275,25 @@ class Collector:
                 read_at = loop.time()
                 await kept_going("the lists cannot be read", self._read_lists_again)
 
+    async def _stay_alone(self) -> None:
+        """End where another collector has the lake: this one was not heard of for too long.
+
+        Raises
+        ------
+        LeaseLostError
+            If another has it. A lease that merely lapsed, for the bucket cannot be reached, is
+            taken again when it can.
+        """
+        while True:
+            if is_taken_over(_lock_of(self.lake)):
+                message = (
+                    f"another collector has taken {self.lake.root} over, for this one could not be "
+                    f"heard of: what it had not published is in the journal in {self.lake.here}, "
+                    "and the next one that runs here publishes it"
+                )
+                raise LeaseLostError(message)
+            await asyncio.sleep(LOCK_EVERY_S)
+
     async def _read_lists_again(self) -> None:
         """Take up what nobody told of; what a list lacks may be there all the same."""
         for one in await self._read_lists():
@@ -290,7 +312,7 @@ async def _opened(settings: Settings, lake: Lake) -> AsyncIterator[Collector]:
     loop = asyncio.get_running_loop()
     collectors: list[Collector] = []
 
-    def stage(attempt: Attempt, folder: Path) -> None:
+    def stage(attempt: Attempt, folder: Place) -> None:
         if folder.name != "journal":
             raw.stage([attempt], folder)
         elif attempt.body is not None and collectors:
@@ -306,9 +328,17 @@ async def _opened(settings: Settings, lake: Lake) -> AsyncIterator[Collector]:
 
 @contextmanager
 def _alone(lake: Lake) -> Iterator[None]:
-    """Be the only collector of a lake."""
-    with locked_file(lake.root / "live" / "collect.lock", "the live day of this lake"):
+    """Be the only collector of a lake, and of the folder of this machine its journal lies in."""
+    with ExitStack() as locks:
+        if not isinstance(lake.root, Path):
+            here = lake.here / "journal" / _lock_of(lake).name
+            locks.enter_context(locked_file(here, f"the journal in {here.parent}"))
+        locks.enter_context(locked_file(_lock_of(lake), "the live day of this lake"))
         yield
+
+
+def _lock_of(lake: Lake) -> Place:
+    return lake.root / COLLECTOR_LOCK
 
 
 async def _run(settings: Settings, lake: Lake) -> None:
@@ -331,12 +361,14 @@ async def collect(settings: Settings, lake: Lake) -> None:
         If the settings name what cannot be collected.
     PartitionBusyError
         If another collector has the lake.
+    LeaseLostError
+        If another has taken it over.
     DiskFullError
         If there is too little room.
     """
     least = round(settings.collect.least_free_gb * 1e9)
-    if free_bytes(lake.root) < least:
-        raise DiskFullError(lake.root, least)
+    if free_bytes(lake.here) < least:
+        raise DiskFullError(lake.here, least)
     with _alone(lake):
         task = asyncio.ensure_future(_run(settings, lake))
         loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from etl.collect.intake import Intake
 from lake.errors import DiskFullError, LakeError
 from lake.journal import Journal
 from lake.paths import Lake
-from lake.write import free_bytes
+from lake.store.files import free_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +104,9 @@ class Writer:
         if now - self._checked_at < FREE_EVERY_S:
             return
         self._checked_at = now
-        self._board.free_bytes = free = free_bytes(self._lake.root)
+        self._board.free_bytes = free = free_bytes(self._lake.here)
         if free < self._least_free:
-            raise DiskFullError(self._lake.root, self._least_free)
+            raise DiskFullError(self._lake.here, self._least_free)
 
     async def drain(self) -> None:
         """Write what is left, and close."""

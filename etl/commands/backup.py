@@ -41,13 +41,15 @@ def run(context: typer.Context, wait: Wait = False, as_json: AsJson = False) -> 
 
     Example: deribit-lake backup run
     """
+    from etl.backup.identity import check_on_disk
     from etl.backup.run import report_text
     from etl.backup.run import run as back_up
     from etl.pings import Check
     from lake.paths import open_lake
 
     settings = settings_of(context)
-    repository, lake = _repository(settings), open_lake(settings.root)
+    check_on_disk(settings.place)
+    repository, lake = _repository(settings), open_lake(settings.place)
     with reporting(settings):
         report = back_up(
             lake,
@@ -95,8 +97,9 @@ def restore(
     from lake.paths import Lake
 
     settings = settings_of(context)
+    folder = to or _own_folder(settings, is_written=only is not Only.database)
     repository = _repository(settings)
-    chosen = repository.choose(snapshot, identity(Lake(settings.root)))
+    chosen = repository.choose(snapshot, identity(Lake(settings.place)))
     wants_database = only is Only.database or (
         only is None
         and chosen.has_database
@@ -112,7 +115,7 @@ def restore(
         report = bring_back(
             repository,
             chosen,
-            to or settings.root,
+            folder,
             parts=parts,
             load=load,
             missing=[_elsewhere(repository, chosen)] if missing else [],
@@ -141,6 +144,27 @@ def list_command(context: typer.Context, as_json: AsJson = False) -> None:
         print_json(records(found))
     else:
         typer.echo("\n".join(lines(found)) or f"no backups in {repository.address}")
+
+
+def _own_folder(settings: "Settings", *, is_written: bool) -> Path:
+    """Return the lake's own folder; of a bucket, the one of this machine for work on it.
+
+    Raises
+    ------
+    UsageError
+        If a lake in a bucket is to be put there.
+    """
+    from etl.errors import UsageError
+    from lake.paths import Lake
+
+    lake = Lake(settings.place)
+    if is_written and lake.here != lake.root:
+        message = (
+            f"{lake.root} lies in a bucket, and a backup is brought back to a disk: give --to "
+            "FOLDER; `deribit-lake push` brings it to a bucket"
+        )
+        raise UsageError(message)
+    return lake.here
 
 
 def _repository(settings: "Settings") -> "Repository":

@@ -20,10 +20,12 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
 
     from etl.backup.drill import drill
     from etl.backup.drill_report import report_text
+    from etl.backup.identity import check_on_disk
     from etl.backup.repository import Repository
     from etl.backup.restic import restic_of
 
     settings = settings_of(context)
+    check_on_disk(settings.place)
     repository = Repository(restic_of(settings.backup, os.environ), settings.backup)
     with reporting(settings) as progress:
         report = drill(settings, repository, progress, stop_code=stop_code_of(context))

@@ -13,6 +13,7 @@ from etl.commands.options import (
     Workers,
     print_json,
     reporting,
+    set_for_run,
     settings_of,
 )
 
@@ -65,6 +66,10 @@ def compute(
         ),
     ] = None,
     workers: Workers = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Compute on the workers of a Dask scheduler: tcp://HOST:PORT."),
+    ] = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -79,6 +84,10 @@ def compute(
     from etl.errors import UsageError
     from etl.when import parse_span
 
+    if workers is not None and cluster is not None:
+        message = "--workers and --cluster: expected one of them"
+        raise UsageError(message)
+    set_for_run(context, cluster=cluster)
     settings = settings_of(context)
     chosen = [find_computed(name) for name in datasets or []]
     if every is not None and DAY_MINUTES % every:
@@ -103,7 +112,11 @@ def compute(
     )
     with reporting(settings) as progress:
         lake = pipeline.open_to_write(settings, progress)
-        report = pipeline.compute_all(lake, chosen or list(computed()), progress, ask)
+        wanted = chosen or list(computed())
+        if settings.cluster is None or workers is not None:
+            report = pipeline.compute_all(lake, wanted, progress, ask)
+        else:
+            report = pipeline.compute_on(settings.cluster, lake, wanted, progress, ask)
     if as_json:
         print_json(report)
         return

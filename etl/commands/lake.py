@@ -1,5 +1,6 @@
 """Commands that work on the lake alone: status, quality, replay, verify, query, sql, report."""
 
+import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -158,7 +159,8 @@ def verify(
     lake = lake_of(context)
     faults = list(examine(lake, datasets_of(dataset)[0].name if dataset else None))
     for fault in faults:
-        moved = f"; moved to {set_aside(lake, fault)}" if quarantine and fault.is_corrupt else ""
+        target = set_aside(lake, fault) if quarantine and fault.is_corrupt else None
+        moved = "" if target is None else f"; moved to {target}"
         typer.echo(f"{fault.reason}{moved}")
     typer.echo(f"{len(faults)} faults in {lake.root}")
     raise typer.Exit(ERROR if faults else 0)
@@ -198,14 +200,15 @@ def interactive(
     """Ask the lake in SQL, line by line; a query ends with a semicolon, Ctrl-D leaves.
 
     With --file: write a DuckDB file that duckdb's own shell, DBeaver, R and Python open the lake
-    by; rows that come later are seen through it, too.
+    by; rows that come later are seen through it, too. Not of a lake in a bucket.
 
     Example: deribit-lake sql --file lake.duckdb
     """
     if file is None:
         from lake.views import converse
 
-        converse(lake_of(context))
+        if converse(lake_of(context)) and not sys.stdin.isatty():
+            raise typer.Exit(ERROR)  # whoever pipes queries does not read what they say
         return
     from etl.check.database_file import write_database_of
 

@@ -46,7 +46,7 @@ def load_lake(
     with reporting(settings) as progress:
         done = load(
             settings,
-            open_to_write(settings, progress),
+            open_to_write(settings, progress, makes_rows=False),
             progress,
             datasets=_with_table(dataset),
             parts=words(instruments) or None,
@@ -69,7 +69,7 @@ def reload_lake(
 
     settings, chosen = settings_of(context), _with_table(dataset)
     with reporting(settings) as progress:
-        lake = open_to_write(settings, progress)
+        lake = open_to_write(settings, progress, makes_rows=False)
         done = load(settings, lake, progress, datasets=chosen, anew=True)
     print_load(done, as_json=as_json)
 

@@ -69,7 +69,7 @@ def lake_of(context: typer.Context) -> "Lake":
     """Return the lake the global options of a command name."""
     from lake.paths import open_lake
 
-    return open_lake(settings_of(context).root)
+    return open_lake(settings_of(context).place)
 
 
 def datasets_of(name: str | None) -> "list[Dataset]":

@@ -43,7 +43,7 @@ def sync(
         backing_up = _backing_up_anyway(context, settings, as_json=as_json, dry_run=dry_run)
         with backing_up, reporting(settings) as progress:
             if dry_run:
-                found = plan.plan_of(settings, open_lake(settings.root), keeping, progress)
+                found = plan.plan_of(settings, open_lake(settings.place), keeping, progress)
                 print_json(found) if as_json else typer.echo(plan.told(found))
                 return
             stop_code = stop_code_of(context)

@@ -7,9 +7,10 @@ written into the ledger first, so that a run killed a moment later does not read
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -28,6 +29,7 @@ from lake.paths import Lake
 from lake.publish import Content, publish, tidy
 from lake.read import checksum, read_table, scan_files
 from lake.span import Span
+from lake.store.place import Place
 from validators import contract
 
 logger = logging.getLogger(__name__)
@@ -118,9 +120,17 @@ def is_fresh(dataset: Computed, task: Task, held: Held) -> bool:
 
 
 def compute(
-    lake: Lake, dataset: Computed, listing: Listing, progress: Progress, ask: Ask | None = None
+    lake: Lake,
+    dataset: Computed,
+    listing: Listing,
+    progress: Progress,
+    ask: Ask | None = None,
+    *,
+    pool: Executor | None = None,
 ) -> ComputeReport:
     """Publish what of a dataset is new or changed, and return what that took.
+
+    Work goes to `pool` where there is one, else to processes of this machine.
 
     Raises
     ------
@@ -134,7 +144,8 @@ def compute(
     ask = ask or Ask()
     held = held_of(lake, [*dataset.inputs, dataset.name])
     chosen = _chosen(dataset, tasks_of(dataset, held, listing, ask.options), ask)
-    todo = [task for task in chosen if ask.anew or not _is_done(lake, dataset, task, held)]
+    files = {*lake.files(dataset.name)}
+    todo = [task for task in chosen if ask.anew or not _is_done(lake, dataset, task, held, files)]
     notes = list(dict.fromkeys(note for task in chosen for note in task.notes))
     report = ComputeReport(unchanged=len(chosen) - len(todo), notes=notes)
     _announce(lake, [task.partition for task in todo], held, wait=ask.wait)
@@ -145,8 +156,9 @@ def compute(
     for group in _groups(todo):
         progress.expect(group[0].group, 1)
     seconds = sum(one.rows for one in _inputs(todo, held).values()) / ROWS_A_SECOND
-    with workers.executor(ask.workers, len(calls), seconds) as pool:
-        for name, rows in workers.done(pool, calls):
+    here = workers.executor(ask.workers, len(calls), seconds)
+    with here if pool is None else nullcontext(pool) as used:
+        for name, rows in workers.done(used, calls):
             report.computed += len(rows)
             report.rows += sum(rows)
             words = "%s, %s: %d rows in %d partitions"
@@ -200,15 +212,18 @@ class Reader:
         """
         record = self.held[partition]
         path = self.lake.published(record.top, partition)
-        if not path.exists():
+        try:
+            if since_ms is not None and since_ms > (record.first_ms or 0):
+                return _tail(path, columns, since_ms, coded=coded)
+            return read_table(path, columns, coded=coded)
+        except CorruptFileError as error:
+            if path.is_file():
+                raise
             message = f"{path} is gone: run `deribit-lake replay --dataset {partition.dataset}`"
-            raise EtlError(message)
-        if since_ms is not None and since_ms > (record.first_ms or 0):
-            return _tail(path, columns, since_ms, coded=coded)
-        return read_table(path, columns, coded=coded)
+            raise EtlError(message) from error
 
 
-def _tail(path: Path, columns: Sequence[str], since_ms: int, *, coded: Sequence[str]) -> pa.Table:
+def _tail(path: Place, columns: Sequence[str], since_ms: int, *, coded: Sequence[str]) -> pa.Table:
     """Return the last rows of a file without reading those before their row group."""
     since = pl.lit(since_ms * 1000).cast(pl.Datetime("us", "UTC"))
     try:
@@ -262,10 +277,12 @@ def _bounds_ms(rows: pl.DataFrame) -> tuple[int | None, int | None]:
     return first, last
 
 
-def _is_done(lake: Lake, dataset: Computed, task: Task, held: Held) -> bool:
+def _is_done(
+    lake: Lake, dataset: Computed, task: Task, held: Held, files: Collection[Place]
+) -> bool:
     if not is_fresh(dataset, task, held):
         return False
-    return not held[task.partition].rows or lake.derived(task.partition).exists()
+    return not held[task.partition].rows or lake.derived(task.partition) in files
 
 
 def _chosen(dataset: Computed, there: Sequence[Task], ask: Ask) -> list[Task]:

@@ -27,7 +27,7 @@ from etl.dataset import Dataset
 from etl.errors import LoaderBusyError
 from etl.progress import Progress
 from lake.partition import Partition
-from lake.paths import Lake
+from lake.paths import LEDGER, TOPS, Lake
 from lake.span import Span
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ def load(  # noqa: PLR0913  (the options of one command)
     """
     started, report = time.monotonic(), LoadReport()
     datasets = loadable() if datasets is None else datasets
+    lake = lake.listed(*TOPS, LEDGER)  # rows come before their line
     there = [batch for one in datasets for batch in batches(lake, one)]
     chosen = [batch for batch in there if parts is None or batch.partition.part in parts]
     with database_errors(), connect(settings) as connection:
@@ -95,7 +96,8 @@ def load(  # noqa: PLR0913  (the options of one command)
                 progress.advance(file.batch.partition.part)
             names = [one.name for one in datasets]
             report.notes += _strangers(held, {batch.partition for batch in there}, names)
-    report.notes += [note for one in datasets for note in strays(lake, one)]
+    for one in datasets:
+        report.notes += strays(lake, one, [batch for batch in there if batch.dataset is one])
     report.seconds = time.monotonic() - started
     return report
 

@@ -26,11 +26,12 @@ from etl.database.tables import Table, bars_of, stated, table_of
 from etl.dataset import Dataset, part_of
 from etl.errors import ExactError, LoadError, UsageError
 from lake.arrow import arrow
-from lake.ledger import Record, records
+from lake.ledger import Record, read_record, records
 from lake.partition import Partition
-from lake.paths import Lake
+from lake.paths import Lake, Top
 from lake.read import checksum, read_table
-from lake.span import FOREVER, period_of
+from lake.span import FOREVER, is_period, period_of
+from lake.store.place import Place
 from validators.table import facts_of
 
 NO_MONTH = date(1970, 1, 1)  # of a table without time
@@ -48,7 +49,7 @@ class Entry(NamedTuple):
 class Batch:
     """A file of the lake on its way into the database; `source` is the checksum of its content.
 
-    None of the same part that `is_newest` has rows of a later period.
+    None of the same part that `is_newest` has rows of a later period. Its file lies in `top`.
     """
 
     dataset: Dataset
@@ -57,6 +58,7 @@ class Batch:
     source: str
     read: Callable[[], dict[Entry, pa.Table]]
     is_newest: bool
+    top: Top = "clean"
 
 
 def loadable() -> list[Dataset]:
@@ -135,7 +137,7 @@ def batches(lake: Lake, dataset: Dataset) -> Iterator[Batch]:
             read = partial(_parts, lake, dataset, partition, record)
             is_newest = partition.period >= newest.get(partition.part, "")
             source = record.checksum or ""
-            yield Batch(dataset, partition, record.rows, source, read, is_newest)
+            yield Batch(dataset, partition, record.rows, source, read, is_newest, record.top)
 
 
 def newest_periods(counts: Iterable[tuple[Partition, int]]) -> dict[str, str]:
@@ -143,14 +145,26 @@ def newest_periods(counts: Iterable[tuple[Partition, int]]) -> dict[str, str]:
     return {one.part: one.period for one, rows in sorted(counts) if rows}
 
 
-def strays(lake: Lake, dataset: Dataset) -> list[str]:
-    """Say which published files no line of the ledger vouches for: they are not loaded."""
-    vouched = {lake.published(record.top, one) for one, record in records(lake, dataset.name)}
+def strays(lake: Lake, dataset: Dataset, known: Iterable[Batch]) -> list[str]:
+    """Say which published files no line of the ledger vouches for: they are not loaded.
+
+    Lines of what is `known` were read, and are not read again.
+    """
+    vouched = {lake.published(one.top, one.partition) for one in known}
     return [
         f"{path} has no line in the ledger and is not loaded: run `deribit-lake replay`"
         for path in lake.files(dataset.name)
-        if path not in vouched
+        if path not in vouched and not _is_vouched_for(lake, dataset.name, path)
     ]
+
+
+def _is_vouched_for(lake: Lake, dataset: str, path: Place) -> bool:
+    """Whether the ledger vouches for a published file by now."""
+    if not is_period(path.stem):
+        return False
+    partition = Partition(dataset, path.parent.name, path.stem)
+    record = read_record(lake, partition)
+    return record is not None and lake.published(record.top, partition) == path
 
 
 def _parts(

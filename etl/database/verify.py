@@ -29,7 +29,7 @@ from etl.database.read import read_rows
 from etl.database.schema import check_schema
 from etl.database.tables import Table, bars_of, table_of
 from etl.dataset import Dataset
-from lake.paths import Lake
+from lake.paths import LEDGER, TOPS, Lake
 from lake.read import checksum
 
 # What is written meanwhile is in no table or in all.
@@ -86,6 +86,7 @@ def compare(
         execute_script(connection, _ONE_MOMENT)
         marked = live_months(connection)
         chosen = loadable() if datasets is None else datasets
+        lake = lake.listed(*TOPS, LEDGER)
         found = [_compare_one(connection, lake, dataset, marked) for dataset in chosen]
     live = {dataset.name: count for dataset, (*_, count) in zip(chosen, found, strict=True)}
     return Comparison(

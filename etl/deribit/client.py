@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +33,7 @@ from etl.errors import (
 )
 from etl.when import format_moment
 from lake.raw import Attempt
+from lake.store.place import Place
 
 if TYPE_CHECKING:
     import httpx
@@ -70,7 +70,7 @@ class DeribitClient:
         cost: float,
         slots: int,
         retry: Retry,
-        stage: Callable[[Attempt, Path], object],
+        stage: Callable[[Attempt, Place], object],
         history_url: str = "",
         patience: Patience = Patience(),  # noqa: B008  (it is frozen)
         bounds: Bounds = Bounds(),  # noqa: B008
@@ -270,7 +270,7 @@ def _is_unknown_name(error: BaseException | None) -> bool:
 @asynccontextmanager
 async def open_client(
     settings: Settings,
-    stage: Callable[[Attempt, Path], object],
+    stage: Callable[[Attempt, Place], object],
     *,
     is_patient: bool = True,
     is_known: bool = False,

@@ -12,6 +12,7 @@ from etl.deribit.numbers import decoder
 from etl.deribit.request import Request
 from lake.raw import Attempt
 from lake.span import Span
+from lake.store.place import Place
 
 T = TypeVar("T")
 
@@ -60,6 +61,6 @@ async def _call(client: DeribitClient, method: str, shape: type[T]) -> T:
     return decode(attempt.body or b"")
 
 
-def _discard(attempt: Attempt, folder: Path) -> None:
+def _discard(attempt: Attempt, folder: Place) -> None:
     """Stage nothing: a ping leaves no trace."""
     del attempt, folder

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from lake.span import Span
+from lake.store.place import Place
 
 ON_HISTORY = {
     "public/get_instrument", "public/get_instruments", "public/get_tradingview_chart_data",
@@ -23,6 +23,6 @@ class Request:
     method: str
     params: dict[str, Any]
     window: Span
-    folder: Path
+    folder: Place
     check: Callable[[msgspec.Raw], object]  # raises msgspec.ValidationError on a wrong shape
     on_history: bool = False  # asked of the history host

@@ -1,5 +1,6 @@
 """The lists of instruments: living ones, those that expired, as fetched and as last staged."""
 
+import asyncio
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -13,6 +14,8 @@ from etl.instruments.record import ANY, FORMER, KINDS, Instrument, Listing
 from lake import raw
 from lake.paths import Lake
 from lake.span import Span
+from lake.store.files import matching
+from lake.store.together import each
 
 METHOD = "public/get_instruments"
 LATELY = 32  # lists that are looked through for an instrument the newest one lacks
@@ -42,7 +45,7 @@ async def fetch_listing(
     DeribitError, UnavailableError
         If the exchange refuses or does not answer.
     """
-    before = _lately(lake)
+    before = await asyncio.to_thread(_lately, lake)
     attempt = await client.call(living_request(lake, "future"))
     now_us = attempt.us_out or attempt.fetched_at
     client.take_clock(now_us)
@@ -52,8 +55,8 @@ async def fetch_listing(
         check_currency(currency, settled((before | living).values()))
     wanted = named | _elsewhere(names, living)
     if ANY in expired_of:
-        wanted |= {*ever_settled(lake, settled(living.values()))}
-    expired: Found = _expired(lake) if wanted else {}
+        wanted |= {*await asyncio.to_thread(ever_settled, lake, settled(living.values()))}
+    expired: Found = await asyncio.to_thread(_expired, lake) if wanted else {}
     for currency in sorted(wanted):
         answer = await fetch_expired(client, lake, "future", currency)
         if isinstance(answer, bytes):
@@ -155,8 +158,9 @@ def _lately(lake: Lake) -> Found:
     """Return what the last lists of living futures had, each as it was last listed."""
     folder = living_request(lake, "future").folder
     found: Found = {}
-    for name in raw.segments(folder)[-LATELY:]:
-        for _, body in raw.answers(folder / name, OK):
+    names = raw.segments(folder)[-LATELY:]
+    for answers in each(folder, lambda name: [*raw.answers(folder / name, OK)], names):
+        for _, body in answers:
             found |= _read(body)[0]
     return found
 
@@ -164,9 +168,8 @@ def _lately(lake: Lake) -> Found:
 def _expired(lake: Lake) -> Found:
     """Return every future any list of expired ones ever had."""
     found: Found = {}
-    for folder in sorted(
-        lake.raw("get_instruments", kind="future", expired="true").glob("currency=*")
-    ):
+    there = lake.raw("get_instruments", kind="future", expired="true")
+    for folder in matching(there, "currency=*"):
         for _, body in raw.bodies(folder, OK):
             found |= _read(body)[0]
     return found

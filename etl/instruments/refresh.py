@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from etl.config import Settings
 from etl.deribit.client import DeribitClient, open_client
@@ -23,6 +22,7 @@ from lake import raw
 from lake.lock import Wait
 from lake.paths import Lake
 from lake.raw import Attempt
+from lake.store.place import Place
 
 EXPIRING = ("future", "option")
 LIVING_AGE_MS = 3_600_000  # how old a list may be; an option lives for a day at least
@@ -50,7 +50,7 @@ async def fetch_lists(settings: Settings, lake: Lake, currencies: Sequence[str] 
         If the exchange refuses or does not answer: nothing is then taken for an empty list.
     """
 
-    def stage(attempt: Attempt, folder: Path) -> None:
+    def stage(attempt: Attempt, folder: Place) -> None:
         raw.stage([attempt], folder)
 
     async with open_client(settings, stage) as client:

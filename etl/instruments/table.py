@@ -11,7 +11,6 @@ from itertools import count
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from etl.deribit.answer import OK
 from etl.instruments.answers import Odd, read_one
@@ -25,6 +24,7 @@ from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import tidy
 from lake.read import check_footer, checksum_of, footer, scan_files
+from lake.store.parquet import ParquetFile, open_parquet
 from lake.write import ZSTD_LEVEL, publish_batches
 from validators import contract
 from validators.schemas.instruments import Instruments
@@ -170,16 +170,16 @@ def read(lake: Lake) -> History:
         If the file cannot be read; `history rebuild` makes it anew.
     """
     path = lake.clean(PARTITION)
-    if not path.exists():
+    if not path.is_file():
         return History()
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_parquet(path, page_checksum_verification=True) as file:
             return _read(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptFileError(path, error) from error
 
 
-def _read(file: pq.ParquetFile) -> History:
+def _read(file: ParquetFile) -> History:
     known = json.loads(file.schema_arrow.metadata[FOLDED])
     history = History(heard=known["heard"], segments=set(known["segments"]))
     for batch in file.iter_batches(FRAME_ROWS, columns=[*_HELD, "record", "lists"]):
@@ -206,15 +206,14 @@ def _split(lists: str) -> frozenset[str]:
 def _staged(lake: Lake, history: History) -> Iterator[ListAnswer]:
     """Yield the good answers in segments not folded yet, as they came, noting the segments."""
     root = lake.raw("get_instruments")
-    folders = {path.parent for path in root.glob("**/*.parquet")}
-    there = [(name, folder) for folder in folders for name in raw.segments(folder)]
-    for name, folder in sorted(there):  # a segment's name begins with when it was fetched
-        inside = folder.relative_to(root)
-        if f"{inside}/{name}" in history.segments:
+    there = [segment.rpartition("/")[::-2] for segment in raw.segments(root)]
+    for name, inside in sorted(there):  # a segment's name begins with when it was fetched
+        segment = f"{inside}/{name}"
+        if segment in history.segments:
             continue
-        history.segments.add(f"{inside}/{name}")
-        keys = dict(part.split("=", 1) for part in inside.parts)
-        for heard_us, body in raw.answers(folder / name, OK):
+        history.segments.add(segment)
+        keys = dict(part.split("=", 1) for part in inside.split("/"))
+        for heard_us, body in raw.answers(root / segment, OK):
             is_expired = keys.get("expired") == "true"
             yield ListAnswer(keys["kind"], keys["currency"], is_expired, heard_us, body)
 
@@ -271,7 +270,7 @@ def diff(intervals: pl.LazyFrame, since: pl.Expr, until: pl.Expr) -> pl.LazyFram
 def heard(lake: Lake) -> dict[str, int]:
     """Return when each list last came, by its scope [µs]; nothing where none was folded."""
     path = lake.clean(PARTITION)
-    if not path.exists():
+    if not path.is_file():
         return {}
     known = json.loads((footer(path).metadata or {}).get(FOLDED, b"{}"))
     return {scope: int(at) for scope, at in known.get("heard", {}).items()}

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
@@ -31,6 +30,7 @@ from etl.rates.cells import shown
 from etl.rates.pages import FRED, TREASURY, Page
 from lake.raw import Attempt
 from lake.span import Span
+from lake.store.place import Place
 
 if TYPE_CHECKING:
     import httpx
@@ -52,7 +52,7 @@ class RateClient:
         http: "httpx.AsyncClient",
         *,
         urls: Mapping[str, str],
-        stage: Callable[[Attempt, Path], object],
+        stage: Callable[[Attempt, Place], object],
         retry: Retry = RETRY,
         bounds: Bounds = Bounds(),  # noqa: B008  (it is frozen)
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -68,7 +68,7 @@ class RateClient:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self.sent = 0
 
-    async def get(self, page: Page, *, wanted: Span, folder: Path) -> None:
+    async def get(self, page: Page, *, wanted: Span, folder: Place) -> None:
         """Ask for a page until it comes, staging whatever does.
 
         Raises
@@ -210,7 +210,7 @@ def _pause(tries: int) -> float:
 @asynccontextmanager
 async def open_rates(
     settings: Settings,
-    stage: Callable[[Attempt, Path], object],
+    stage: Callable[[Attempt, Place], object],
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[RateClient]:
     """Open the connections of a run.

@@ -35,7 +35,7 @@ def conflicts_of(lake: Lake, partitions: Iterable[Partition]) -> list[Conflict]:
 
 def _of(lake: Lake, partition: Partition) -> Iterator[Conflict]:
     paths = lake.quarantine(partition), lake.clean(partition)
-    if not all(path.exists() for path in paths):
+    if not all(path.is_file() for path in paths):
         return
     aside, clean = (pl.DataFrame(read_table(path)) for path in paths)
     odd = aside.filter(pl.col("failed_check").str.contains(f":{CONFLICT}"))

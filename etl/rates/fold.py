@@ -43,7 +43,7 @@ def is_folded(lake: Lake, partition: Partition) -> bool:
     record = read_record(lake, partition)
     if record is None or record.judged != JUDGED:
         return False
-    is_there = lake.clean(partition).exists() == bool(record.rows)
+    is_there = lake.clean(partition).is_file() == bool(record.rows)
     is_new = bool(record.segments) and any(gap.reason == "not_asked" for gap in record.gaps)
     return is_there and not is_new and record.segments == segments(lake, partition)
 

@@ -7,7 +7,6 @@ for as well, and what a year amounts to is a function of its own raw files alone
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -17,6 +16,8 @@ from etl.rates.treasury_feed import read_treasury
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.span import DAY_MS, Span, is_period
+from lake.store.files import names_below
+from lake.store.place import Place
 
 DATASET, CURRENCY = "treasury_bills", "USD"
 FIRST_YEAR = 1990  # the Treasury's pages begin on 1990-01-02
@@ -100,7 +101,7 @@ def pages_of(year: int, sources: Iterable[str] = SOURCES) -> list[Page]:
     return pages
 
 
-def folder_of(lake: Lake, source: str, partition: Partition) -> Path:
+def folder_of(lake: Lake, source: str, partition: Partition) -> Place:
     """Return where the answers of a source for a year are staged."""
     return lake.raw(METHODS[source], currency=partition.part, year=partition.period)
 
@@ -109,10 +110,12 @@ def staged(lake: Lake) -> Iterator[Partition]:
     """Yield the years something was staged or wanted of, sorted."""
     found = set(lake.partitions(DATASET))
     for method in METHODS.values():
-        for folder in lake.raw(method).glob("currency=*/year=*"):
-            currency, year = (part.split("=", 1)[1] for part in folder.parts[-2:])
-            if is_period(year) and any(folder.glob("*.parquet")):
-                found.add(Partition(DATASET, currency, year))
+        for *keys, name in names_below(lake.raw(method), 3):
+            told = [key.partition("=") for key in keys]
+            if [word for word, *_ in told] == ["currency", "year"] and name.endswith(".parquet"):
+                (*_, currency), (*_, year) = told
+                if is_period(year):
+                    found.add(Partition(DATASET, currency, year))
     return iter(sorted(found))
 
 

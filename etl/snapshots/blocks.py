@@ -100,7 +100,7 @@ def assemble(
     CorruptFileError
         If a file cannot be read.
     """
-    folder = lake.clean(partition).parent
+    folder = lake.here / lake.inside(lake.clean(partition).parent)
     with Scratch(folder) as rows, Scratch(folder) as aside:
         for block in blocks:
             clean, rejected = _merged(list(_parts(lake, partition, block, asked)))

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 
 import msgspec
@@ -28,6 +27,7 @@ from lake.paths import Lake
 from lake.raw import Attempt
 from lake.read import scan_files
 from lake.span import Span, period_of
+from lake.store.place import Place
 
 USUAL = ("BTC", "ETH", "USDC")  # what options settle in, where no list says it
 TICKERS_AT_ONCE = 500  # in a segment: one by one they take 5 kB each, for 1 kB sent
@@ -97,10 +97,10 @@ async def take(
 class _Stage:
     """Stages a chain as it comes, and tickers some hundred at a time: each is a kilobyte."""
 
-    held: list[tuple[Attempt, Path]] = field(default_factory=list)
+    held: list[tuple[Attempt, Place]] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, attempt: Attempt, folder: Path) -> None:
+    def __call__(self, attempt: Attempt, folder: Place) -> None:
         with self.lock:
             self.held.append((attempt, folder / f"day={day_of(attempt)}"))
             is_full = not attempt.window_start or len(self.held) >= TICKERS_AT_ONCE

@@ -28,6 +28,7 @@ from lake.paths import Lake
 from lake.publish import Content
 from lake.read import checksum
 from lake.span import is_period, period_of, period_span
+from lake.store.files import matching
 from lake.write import remove_leftovers
 from validators import contract
 from validators.schemas.option_tickers import OptionTickers
@@ -53,11 +54,11 @@ def day_of(attempt: raw.Attempt) -> str:
 def staged(lake: Lake) -> Iterator[Partition]:
     """Yield the partitions that a chain was staged of, or tickers came of, sorted."""
     found = {*_new(lake)}
-    for folder in lake.raw(CHAIN).glob("currency=*/kind=option/day=*"):
-        keys = dict(part.split("=", 1) for part in folder.parts[-3:])
+    for folder in matching(lake.raw(CHAIN), "currency=*/kind=option/day=*"):
+        keys = dict(part.split("=", 1) for part in lake.inside(folder).parts[-3:])
         if is_period(keys["day"]):
             one = Partition(DATASET, keys["currency"], keys["day"])
-            if lake.ledger(one).exists() or OK in raw.read(folder)["outcome"].to_pylist():
+            if lake.ledger(one).is_file() or OK in raw.read(folder)["outcome"].to_pylist():
                 found.add(one)
     found |= {one for one in lake.partitions(DATASET) if one not in found and _heard(lake, one)}
     yield from sorted(found)
@@ -117,7 +118,7 @@ def fold(lake: Lake, partition: Partition, held: Record | None = None) -> Conten
 
 def _is_onto(lake: Lake, partition: Partition, held: Record, found: Sequence[str]) -> bool:
     """Whether what is published can stand as it is, and what was staged since be added."""
-    is_there = lake.clean(partition).exists() == bool(held.rows)
+    is_there = lake.clean(partition).is_file() == bool(held.rows)
     return is_there and held.judged == JUDGED and {*held.segments} <= {*found}
 
 

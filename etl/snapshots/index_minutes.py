@@ -97,7 +97,7 @@ def _is_in(hours: AbstractSet[int]) -> pl.Expr:
 
 def _is_onto(lake: Lake, partition: Partition, held: Record, found: Sequence[str]) -> bool:
     """Whether what is published can stand as it is, and what was staged since be added."""
-    is_there = lake.clean(partition).exists() == bool(held.rows)
+    is_there = lake.clean(partition).is_file() == bool(held.rows)
     return is_there and held.judged == JUDGED and {*held.segments} <= {*found}
 
 
@@ -107,7 +107,7 @@ def _published(
     """Return what is published of a partition, and what is set aside of it."""
     columns = list(IndexMinutes.to_schema().columns)
     clean, aside = (
-        pl.DataFrame(read_table(path)) if path.exists() else none.clear()
+        pl.DataFrame(read_table(path)) if path.is_file() else none.clear()
         for path in (lake.clean(partition), lake.quarantine(partition))
     )
     return clean.select(columns), aside

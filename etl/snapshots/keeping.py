@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from etl.snapshots.socket import announce
 from lake.ledger import Record, read_record
@@ -9,6 +10,7 @@ from lake.lock import locked
 from lake.partition import Partition
 from lake.paths import Lake
 from lake.publish import Content, publish, tidy
+from lake.store.together import each
 
 
 def _nothing(_lake: Lake, _partition: Partition) -> None:
@@ -66,10 +68,13 @@ class Keeping:
         PartitionBusyError
             If another process writes one of the partitions and `wait` is false.
         """
+        look = lake.listed()  # each day held would be listed, every hour; a fold looks for itself
+        there = list(self.staged(look))
+        lines = each(lake.root, partial(read_record, lake), there)
         todo = [
             one
-            for one in self.staged(lake)
-            if not self.is_folded(read_record(lake, one), self.segments(lake, one))
+            for one, record in zip(there, lines, strict=True)
+            if not self.is_folded(record, self.segments(look, one))
         ]
         return [(one, self.refresh(lake, one, wait=wait)) for one in todo]
 

@@ -1,7 +1,6 @@
 """What is published of a day of `option_tickers`, read a stretch at a time."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,6 +12,7 @@ from lake.partition import Partition
 from lake.paths import Lake
 from lake.read import checksum_of, scan_files
 from lake.span import Span
+from lake.store.place import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Published:
             If their file cannot be read.
         """
         path = self.lake.clean(self.partition)
-        found = checksum_of(path) if path.exists() else None
+        found = checksum_of(path) if path.is_file() else None
         return found == held.checksum
 
     def rows(self, within: Span, none: pl.DataFrame) -> pl.DataFrame:
@@ -48,7 +48,7 @@ class Published:
         found = [
             _collect(path, scan_files([path]).select(pl.col("timestamp").unique()))["timestamp"]
             for path in paths
-            if path.exists()
+            if path.is_file()
         ]
         ticks: Ticks = np.unique(
             np.concatenate([np.empty(0, np.int64), *(one.dt.epoch("ms") for one in found)])
@@ -56,8 +56,8 @@ class Published:
         return ticks
 
 
-def _slice(path: Path, within: Span, none: pl.DataFrame) -> pl.DataFrame:
-    if not path.exists():
+def _slice(path: Place, within: Span, none: pl.DataFrame) -> pl.DataFrame:
+    if not path.is_file():
         return none.clear()
     first, end = (
         pl.lit(ms * 1000).cast(pl.Datetime("us", "UTC")) for ms in (within.start_ms, within.end_ms)
@@ -66,7 +66,7 @@ def _slice(path: Path, within: Span, none: pl.DataFrame) -> pl.DataFrame:
     return _collect(path, scan_files([path]).filter(inside).select(none.columns))
 
 
-def _collect(path: Path, rows: pl.LazyFrame) -> pl.DataFrame:
+def _collect(path: Place, rows: pl.LazyFrame) -> pl.DataFrame:
     try:
         return rows.collect()
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -1,7 +1,6 @@
 """What was staged of snapshots: where it lies, and its rows as they were sent."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,12 +12,13 @@ from etl.snapshots.quotes import CLOCK_MS, instant_of
 from lake import raw
 from lake.partition import Partition
 from lake.paths import Lake
+from lake.store.place import Place
 
 CHAIN, TICKER = METHODS = "get_book_summary_by_currency", "ticker"
 _EMPTY = b'{"result":[]}'
 
 
-def folder_of(lake: Lake, method: str, currency: str, day: str = "") -> Path:
+def folder_of(lake: Lake, method: str, currency: str, day: str = "") -> Place:
     """Return where the answers of a method are staged: all of a currency, or those of a day."""
     keys = {"currency": currency, "kind": "option"} | ({"day": day} if day else {})
     return lake.raw(method, **keys)
@@ -58,7 +58,7 @@ def _tickers(lake: Lake, partition: Partition, added: Sequence[str]) -> pl.DataF
 
 def _of(
     lake: Lake, partition: Partition, method: str, added: Sequence[str]
-) -> tuple[Path, list[str]]:
+) -> tuple[Place, list[str]]:
     """Return the folder of a method's raw files, and those among some that are in it."""
     inside = [name.removeprefix(f"{method}/") for name in added if name.startswith(f"{method}/")]
     return folder_of(lake, method, partition.part, partition.period), inside

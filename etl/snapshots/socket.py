@@ -3,14 +3,13 @@
 A file is named below ``raw`` and holds what came in one hour; `hour` counts them since 1970.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from lake.errors import CorruptFileError
 from lake.ledger import Record, read_record, write_record
@@ -18,8 +17,11 @@ from lake.lock import locked
 from lake.messages import socket_folder
 from lake.partition import Partition
 from lake.paths import Lake
-from lake.read import footer
 from lake.span import PeriodKind, Span, period_of, period_span
+from lake.store.files import names_below
+from lake.store.parquet import open_parquet
+from lake.store.place import Place
+from lake.store.together import each
 
 HOUR_MS = 3_600_000
 DAY_HOURS = 24
@@ -56,7 +58,7 @@ def hours_of(span: Span) -> range:
     return range(span.start_ms // HOUR_MS, span.end_ms // HOUR_MS)
 
 
-def paths_of(lake: Lake, names: Iterable[str]) -> list[Path]:
+def paths_of(lake: Lake, names: Iterable[str]) -> list[Place]:
     """Return where files lie."""
     return [lake.root / "raw" / name for name in names]
 
@@ -69,13 +71,14 @@ def unfolded(
     One that is named by one line is named by those of all it has rows of, or they are announced.
     """
     named: dict[str, set[str]] = {}
-    for one in lake.partitions(dataset):
-        named.setdefault(one.period, set()).update(_named_by(lake, one))
+    partitions = list(lake.partitions(dataset))
+    lines = each(lake.root, partial(_named_by, lake), partitions)
+    for one, names in zip(partitions, lines, strict=True):
+        named.setdefault(one.period, set()).update(names)
     for name in _all_names(lake, family):
         when = period_of(hour_of(name) * HOUR_MS, period)
         if name not in named.get(when, ()):
-            path = lake.root / "raw" / name
-            yield when, heard(path, path.stat().st_mtime_ns)
+            yield when, heard_in(lake.root / "raw" / name)
 
 
 def announce(lake: Lake, partitions: Iterable[Partition]) -> None:
@@ -84,27 +87,35 @@ def announce(lake: Lake, partitions: Iterable[Partition]) -> None:
     So a fold that a kill prevents is not forgotten. Call it under no lock.
     """
     for one in partitions:
-        if not lake.ledger(one).exists():
+        if not lake.ledger(one).is_file():
             with locked(lake, [one], wait=True):
-                if not lake.ledger(one).exists():
+                if not lake.ledger(one).is_file():
                     write_record(lake, one, Record())
 
 
-@lru_cache(FILES_REMEMBERED)
-def heard(path: Path, changed_ns: int) -> Heard:
-    """Return what a file has that was last changed then.
+def heard_in(path: Place) -> Heard:
+    """Return what a file has.
 
     Raises
     ------
     CorruptFileError
         If it cannot be read.
     """
+    # an object is not asked for its age: while a process lives, none gets other content
+    return _heard(path, path.stat().st_mtime_ns if isinstance(path, Path) else 0)
+
+
+@lru_cache(FILES_REMEMBERED)
+def _heard(path: Place, changed_ns: int) -> Heard:
     del changed_ns
-    found = footer(path)
+    try:
+        with open_parquet(path, read_dictionary=["channel"]) as file:
+            found = file.metadata
+            chunks = file.read(["channel"])["channel"].chunks
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptFileError(path, error) from error
     groups = range(found.num_row_groups)
     stamps = [found.row_group(group).column(0).statistics.max for group in groups]
-    with pq.ParquetFile(path, read_dictionary=["channel"]) as file:
-        chunks = file.read(["channel"])["channel"].chunks
     channels = frozenset(name for chunk in chunks for name in chunk.dictionary.to_pylist())
     return Heard(channels, max((_ms(one) for one in stamps), default=0))
 
@@ -123,16 +134,21 @@ def _named_by(lake: Lake, partition: Partition) -> tuple[str, ...]:
 
 
 def _all_names(lake: Lake, family: str) -> Iterator[str]:
-    for folder in sorted(socket_folder(lake, family).glob("day=*")):
-        for _, name in _names_of(lake, family, folder.name.removeprefix("day=")):
-            yield name
+    folder = socket_folder(lake, family)
+    below = lake.inside(folder).relative_to("raw")
+    for day, file in names_below(folder, 2):
+        if day.startswith("day=") and _is_hourly(file):
+            yield f"{below}/{day}/{file}"
 
 
 def _names_of(lake: Lake, family: str, day: str) -> Iterator[tuple[int, str]]:
     """Yield hour and name of the files of a day, sorted; by names alone, for there are many."""
     folder = socket_folder(lake, family) / f"day={day}"
-    below = folder.relative_to(lake.root / "raw").as_posix()
-    if folder.is_dir():
-        for file in sorted(os.listdir(folder)):  # noqa: PTH208  (names, not paths)
-            if file.endswith(".parquet") and file[:2].isdecimal():
-                yield int(file[:2]), f"{below}/{file}"
+    below = lake.inside(folder).relative_to("raw")
+    for (file,) in names_below(folder, 1):
+        if _is_hourly(file):
+            yield int(file[:2]), f"{below}/{file}"
+
+
+def _is_hourly(file: str) -> bool:
+    return file.endswith(".parquet") and file[:2].isdecimal()

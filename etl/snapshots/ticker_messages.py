@@ -6,7 +6,6 @@ row's instant is the boundary that closes the minute; when it was quoted the tic
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,9 +18,10 @@ from etl.errors import UsageError
 from etl.instruments.names import parse_name
 from etl.snapshots.answers import SCHEMA, TICKER_PLACES, Ticker, frame_of, read_members
 from etl.snapshots.quotes import CLOCK_MS
-from etl.snapshots.socket import heard
+from etl.snapshots.socket import heard_in
 from lake.messages import last_a_minute, read_socket
 from lake.span import Span
+from lake.store.place import Place
 
 FAMILY = "ticker"
 MINUTE_MS = 60_000
@@ -54,7 +54,7 @@ def currencies_of(channels: Iterable[str]) -> set[str]:
     return {option[1] for channel in channels if (option := option_of(channel))}
 
 
-def sampled(files: Sequence[Path], currency: str, within: Span) -> pl.DataFrame:
+def sampled(files: Sequence[Place], currency: str, within: Span) -> pl.DataFrame:
     """Return the last ticker of each option and minute in files of one hour, of some instants.
 
     Returns
@@ -86,7 +86,7 @@ _PLACE: dict[str, pl.DataType] = {
 }
 
 
-def _kept(files: Sequence[Path], currency: str, within: Span) -> Iterator[pa.Table]:
+def _kept(files: Sequence[Place], currency: str, within: Span) -> Iterator[pa.Table]:
     """Yield the messages that may be the last of their option and minute, some thousand at once."""
     first, end = (
         pa.scalar((ms - MINUTE_MS) * 1000).cast(pa.timestamp("us", tz="UTC"))
@@ -94,7 +94,7 @@ def _kept(files: Sequence[Path], currency: str, within: Span) -> Iterator[pa.Tab
     )
     is_inside = (pc.field("received_at") >= first) & (pc.field("received_at") < end)
     for path in files:
-        known = heard(path, path.stat().st_mtime_ns).channels
+        known = heard_in(path).channels
         mine = [name for name in known if (option := option_of(name)) and option[1] == currency]
         for batch in read_socket(path, mine):
             messages = pa.Table.from_batches([batch]).filter(is_inside)

@@ -127,3 +127,19 @@ def test_of_a_word_that_is_no_setting_the_value_is_not_shown(monkeypatch):
     with pytest.raises(UsageError, match=r"keep\.ping: no such setting, .* ping_url") as told:
         load_settings()
     assert "5bf66975" not in str(told.value)
+
+
+@pytest.mark.parametrize("root", ["s3://key:swordfish@bucket/x", "https://key:swordfish@host/x"])
+def test_a_key_in_the_address_of_a_lake_is_not_shown(monkeypatch, root):
+    monkeypatch.setenv("DERIBIT_LAKE_ROOT", root)
+    with pytest.raises(UsageError, match=r"expected s3://bucket/prefix") as caught:
+        load_settings()
+    assert "swordfish" not in str(caught.value)
+
+
+@pytest.mark.parametrize("told", ["store", "ftp://store", "http://key:swordfish@store:99999"])
+def test_an_endpoint_of_the_environment_that_is_none_is_refused(monkeypatch, told):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", told)
+    with pytest.raises(UsageError, match=r"^AWS_ENDPOINT_URL is no address") as caught:
+        load_settings(root="s3://bucket/x").place  # noqa: B018  (it reads the environment)
+    assert "swordfish" not in str(caught.value)

@@ -1,17 +1,29 @@
 """The collector, by its own page, and by the lock it holds on the lake."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from etl.check.doctor.finding import Finding, found, unseen, well
 from etl.check.doctor.locks import COLLECTS, holder, holders
 from etl.check.doctor.situation import Situation
+from lake.store.holders import owner_of
+
+
+def _collects(situation: Situation) -> int | None:
+    """Return the process of this machine that collects, None where none does."""
+    if not situation.is_in_bucket:
+        return holder(situation.here / "live" / COLLECTS, holders())
+    lock = situation.lake.root / "live" / COLLECTS
+    if situation.is_offline or situation.silence or isinstance(lock, Path):
+        return None
+    told = owner_of(lock)
+    return told.pid if told is not None and told.is_of_this_machine and not told.is_gone else None
 
 
 def look(situation: Situation) -> Iterator[Finding]:
     """Ask the collector's page, and look whether anybody collects into this lake."""
     settings = situation.settings
-    lock = settings.root.absolute() / "live" / COLLECTS
-    pid = holder(lock, holders())
+    pid = _collects(situation)
     if not settings.collect.listen:
         told = "no process" if pid is None else f"process {pid}"
         yield unseen("collector", f"{told} collects; collect.listen is empty: it has no page")

@@ -32,6 +32,7 @@ from etl.errors import (
     UsageError,
 )
 from lake.errors import LakeError
+from lake.paths import LEDGER as THE_LEDGER
 
 CONNECT_SECONDS = 4
 LEDGER = "reference.load_ledger"
@@ -141,9 +142,13 @@ def _rights(connection: Connection) -> Iterator[Finding]:
 
 def _behind(situation: Situation, connection: Connection) -> Iterator[Finding]:
     """Hold the database's ledger against the lake's, as `load` does before it reads anything."""
+    if situation.silence:
+        yield unseen("loaded", situation.silence)
+        return
     held = held_by_file(connection)
     try:
-        there = [batch for one in loadable() for batch in batches(situation.lake, one)]
+        lake = situation.lake.listed(THE_LEDGER)
+        there = [batch for one in loadable() for batch in batches(lake, one)]
     except LakeError as error:
         yield unseen("loaded", str(error))
         return

@@ -28,7 +28,7 @@ def look(situation: Situation) -> Iterator[Finding]:
 def _disks(situation: Situation) -> dict[Path, list[str]]:
     """Return what lies on each disk, by one folder of it."""
     settings = situation.settings
-    folders = {"lake": settings.root, "logs": settings.log_dir}
+    folders = {_of_lake(situation): situation.here, "logs": settings.log_dir}
     folders |= {"scratch": Path(tempfile.gettempdir())}
     if settings.db_dir.exists():
         folders["database"] = settings.db_dir.resolve()
@@ -37,6 +37,10 @@ def _disks(situation: Situation) -> dict[Path, list[str]]:
         there = existing(folder)
         disks.setdefault(there.stat().st_dev, (there, []))[1].append(name)
     return dict(disks.values())
+
+
+def _of_lake(situation: Situation) -> str:
+    return "work" if situation.is_in_bucket else "lake"
 
 
 def existing(folder: Path) -> Path:
@@ -50,7 +54,9 @@ def existing(folder: Path) -> Path:
 def _of_disk(situation: Situation, folder: Path, of: list[str]) -> Iterator[Finding]:
     stats = os.statvfs(folder)
     free, total = stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize
-    least = situation.settings.collect.least_free_gb * GB if "lake" in of else LEAST_BYTES
+    least = (
+        situation.settings.collect.least_free_gb * GB if _of_lake(situation) in of else LEAST_BYTES
+    )
     told = f"{gigabytes(free)} of {gigabytes(total)} free at {folder} ({', '.join(of)})"
     if free < least:
         what = f"{told}, {gigabytes(least)} are the least"
@@ -68,7 +74,9 @@ def gigabytes(count: float) -> str:
 
 
 def _of_file_system(situation: Situation) -> Iterator[Finding]:
-    root = situation.settings.root.absolute()
+    root = situation.here
+    if situation.is_in_bucket and not root.exists():
+        return  # made by the first run that needs it
     if not root.is_dir() or not os.access(root, os.W_OK | os.X_OK):
         yield unseen("files", f"{root} cannot be written")
         return

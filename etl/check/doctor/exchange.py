@@ -33,6 +33,7 @@ from etl.errors import (
 )
 from lake.raw import Attempt
 from lake.span import Span
+from lake.store.place import Place
 
 PATIENCE_S = 3.5
 """Seconds a host is given for its answer: both have to fit into the time of the check."""
@@ -147,7 +148,7 @@ def _any(result: msgspec.Raw) -> None:
     del result
 
 
-def _discard(attempt: Attempt, folder: Path) -> None:
+def _discard(attempt: Attempt, folder: Place) -> None:
     """Stage nothing: to be looked at leaves no trace."""
     del attempt, folder
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 from etl.catalog import mender_of
 from etl.check.doctor.finding import Finding, found, unseen, well
@@ -13,12 +13,16 @@ from etl.check.status import Status, statuses
 from lake.errors import CorruptFileError, LakeFormatError
 from lake.ledger import Record, read_record
 from lake.partition import Partition
-from lake.paths import SET_ASIDE, Lake, format_of
+from lake.paths import LEDGER, SET_ASIDE, TOPS, Lake, format_of
 from lake.read import check_footer
+from lake.store.place import Place
+from lake.store.together import each
 from lake.verify import verify
 
 LOOK_S = 4.0
 """Seconds that footers are read for; the verdict takes what is left of the check's time."""
+MANY = 1_000
+"""Lines of the ledger that can be read from a bucket in the check's time."""
 SHOWN = 10
 """Files or parts that are named of one finding."""
 
@@ -27,13 +31,13 @@ SHOWN = 10
 class _Wrong:
     """What is wrong with files, by finding: a line, the file and its dataset each."""
 
-    by_code: dict[str, list[tuple[str, Path, str]]] = field(default_factory=dict)
+    by_code: dict[str, list[tuple[str, Place, str]]] = field(default_factory=dict)
 
-    def add(self, code: str, why: str, path: Path, dataset: str) -> None:
+    def add(self, code: str, why: str, path: Place, dataset: str) -> None:
         self.by_code.setdefault(code, []).append((why, path, dataset))
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[Place]:
         """Return all files that are wrong."""
         return [path for lines in self.by_code.values() for _, path, _ in lines]
 
@@ -56,7 +60,8 @@ def look(situation: Situation) -> Iterator[Finding]:
     if not (lake.root / "ledger").is_dir():
         yield unseen("integrity", "the lake has no ledger yet")
         return
-    wrong = _Wrong()
+    lake, wrong = lake.listed(*TOPS, LEDGER), _Wrong()
+    count = sum(1 for _ in lake.partitions())
     told = _read_all(lake, wrong) if situation.is_deep else _read_footers(lake, wrong)
     yield from wrong.findings()
     if not wrong.by_code:
@@ -65,21 +70,25 @@ def look(situation: Situation) -> Iterator[Finding]:
     if "lake.ledger" in wrong.by_code:
         yield unseen("verdict", "a line of the ledger cannot be read")
         return
+    if situation.is_in_bucket and not situation.is_deep and count > MANY:
+        todo = "`deribit-lake status`, or --deep"
+        yield unseen("verdict", f"{count:,} lines of the ledger, a request each", todo)
+        return
     yield from _verdict(statuses(lake), wrong.paths, lake)
 
 
 def _read_footers(lake: Lake, wrong: _Wrong) -> str:
     """Hold the ledger against sizes and footers of files, while there is time."""
     end, count, partitions = time.monotonic() + LOOK_S, 0, list(lake.partitions())
-    for partition in partitions:
-        if time.monotonic() > end:
-            return f"{count:,} of {len(partitions):,} files are what the ledger says; --deep: all"
-        _against_footer(lake, partition, wrong)
+    look = partial(_against_footer, lake, wrong)
+    for _ in each(lake.root, look, partitions):
         count += 1
+        if time.monotonic() > end and count < len(partitions):
+            return f"{count:,} of {len(partitions):,} files are what the ledger says; --deep: all"
     return f"{count:,} files are there and whole by their footers; --deep reads every byte"
 
 
-def _against_footer(lake: Lake, partition: Partition, wrong: _Wrong) -> None:
+def _against_footer(lake: Lake, wrong: _Wrong, partition: Partition) -> None:
     try:
         record = read_record(lake, partition) or Record()
     except (CorruptFileError, LakeFormatError) as error:
@@ -103,7 +112,7 @@ def _against_footer(lake: Lake, partition: Partition, wrong: _Wrong) -> None:
 
 def _read_all(lake: Lake, wrong: _Wrong) -> str:
     for fault in verify(lake):
-        is_ledger = fault.path.is_relative_to(lake.root / "ledger")
+        is_ledger = lake.inside(fault.path).parts[0] == LEDGER
         gone = not fault.path.exists()
         code = "lake.ledger" if is_ledger else "lake.missing" if gone else "lake.differs"
         if fault.is_corrupt and not is_ledger:
@@ -112,8 +121,8 @@ def _read_all(lake: Lake, wrong: _Wrong) -> str:
     return "every byte was read, and is what the ledger says"
 
 
-def _dataset_of(lake: Lake, path: Path) -> str:
-    return path.relative_to(lake.root).parts[1]
+def _dataset_of(lake: Lake, path: Place) -> str:
+    return lake.inside(path).parts[1]
 
 
 def _set_aside(lake: Lake) -> Iterator[Finding]:
@@ -122,7 +131,7 @@ def _set_aside(lake: Lake) -> Iterator[Finding]:
         yield found("lake.set_aside", f"{count} in {folder}", folder=folder)
 
 
-def _verdict(held: Sequence[Status], wrong: Sequence[Path], lake: Lake) -> Iterator[Finding]:
+def _verdict(held: Sequence[Status], wrong: Sequence[Place], lake: Lake) -> Iterator[Finding]:
     """Say what is UNKNOWN, INCOMPLETE and quarantined; what a wrong file explains is left out."""
     counts = Counter(one.verdict for one in held)
     files = [str(path) for path in wrong]

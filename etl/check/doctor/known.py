@@ -4,7 +4,7 @@ docs/doctor.md is written from here. What stands in braces is filled in by what 
 """
 
 from etl.check.doctor.cure import Known
-from etl.check.doctor.known_machine import DISK, LAKE, PROGRAM, SETTINGS
+from etl.check.doctor.known_machine import DISK, LAKE, PROGRAM, SETTINGS, STORE
 from etl.check.doctor.known_services import BACKUP, DATABASE, EXCHANGE, LAST, RUNNING, SHORT
 
 _ITSELF = {
@@ -24,6 +24,7 @@ KNOWN: dict[str, Known] = {
     **PROGRAM,
     **SETTINGS,
     **DISK,
+    **STORE,
     **LAKE,
     **EXCHANGE,
     **DATABASE,

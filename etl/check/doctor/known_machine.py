@@ -97,6 +97,49 @@ DISK = {
     ),
 }
 
+STORE = {
+    "store.unreachable": Known(
+        "fault",
+        "the store of the bucket does not answer: a wrong address, a firewall, a proxy",
+        "correct s3.endpoint, or AWS_ENDPOINT_URL; `curl -v {address}` says how far it gets",
+    ),
+    "store.refuses": Known(
+        "fault",
+        "the store refuses: there is no such bucket, or the keys are wrong, expired, or may not "
+        "even read",
+        "correct `root`, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+    ),
+    "store.read_only": Known(
+        "warning",
+        "the keys may read below the lake's prefix, and not write and delete there",
+        "right for who only reads; else give the keys s3:PutObject and s3:DeleteObject",
+    ),
+    "store.unconditional": Known(
+        "fault",
+        "the store ignores conditions of a put, by which all locks hold: two processes could "
+        "write one partition, and mix what they write",
+        "move the lake to a store that knows If-None-Match and If-Match, or to a disk; until then "
+        "one process at a time may write it",
+    ),
+    "store.clock": Known(
+        "warning",
+        "this machine's clock is off the store's, which refuses all requests from 15 minutes on",
+        "`timedatectl set-ntp true`, or install chrony: `apt-get install chrony`",
+    ),
+    "work.unwritable": Known(
+        "fault",
+        "the folder for journals and files in work on a lake in a bucket may not be written",
+        "set s3.work_dir to a folder that {user} may write, or: chown -R {user} {folder}",
+    ),
+    "work.journals": Known(
+        "warning",
+        "messages that were collected for another lake, or another address of this one, lie there "
+        "and are in no lake yet",
+        "`deribit-lake collect` with that lake's `root` brings them there; then delete its folder "
+        "in {folder}",
+    ),
+}
+
 LAKE = {
     "lake.none": Known(
         "warning",

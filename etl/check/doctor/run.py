@@ -9,8 +9,9 @@ from typing import Literal
 
 from etl.check.doctor.finding import Finding, found, unseen
 from etl.check.doctor.situation import Situation
+from lake.errors import RefusedByStoreError, UnreachableStoreError
 
-Need = Literal["settings", "network"]
+Need = Literal["settings", "network", "lake"]
 Function = Callable[[Situation], Iterator[Finding]]
 
 
@@ -28,19 +29,24 @@ class Check:
 
 
 NETWORK: frozenset[Need] = frozenset({"settings", "network"})
+LAKE: frozenset[Need] = frozenset({"settings", "lake"})
+"""The lake may lie in a bucket, which the network leads to."""
+STORE = "store"
 CHECKS = (
     Check("programs", needs=frozenset()),
     Check("setup", needs=frozenset()),
     Check("disk"),
     Check("tree"),
-    Check("integrity", may_be_deep=True),
+    Check(STORE, needs=LAKE),
+    Check("work"),
+    Check("integrity", needs=LAKE, may_be_deep=True),
     Check("exchange", needs=NETWORK),
     Check("clock", needs=frozenset()),
     Check("credit"),
     Check("database", needs=NETWORK),
     Check("units"),
     Check("collector"),
-    Check("operations"),
+    Check("operations", needs=LAKE),
     Check("repository"),
 )
 
@@ -81,6 +87,8 @@ def _begin(check: Check, situation: Situation) -> _Look:
     elif "settings" in check.needs and situation.given is None:
         why = "no settings can be read"
         look.findings.append(unseen(check.name, why))
+    elif "lake" in check.needs and situation.is_offline and situation.is_in_bucket:
+        look.findings.append(unseen(check.name, "--offline, and the lake lies in a bucket"))
     elif (function := _imported(look)) is not None:
         work = (look, function, situation)
         look.thread = threading.Thread(target=_run, args=work, daemon=True)
@@ -107,9 +115,15 @@ def _told(error: Exception) -> str:
 
 
 def _run(look: _Look, function: Function, situation: Situation) -> None:
+    is_of_lake = "lake" in look.check.needs and look.check.name != STORE
+    if is_of_lake and situation.is_in_bucket and (why := situation.silence):
+        look.findings.append(unseen(look.check.name, why))
+        return
     try:
         for finding in function(situation):
             look.findings.append(finding)
+    except (RefusedByStoreError, UnreachableStoreError) as error:  # the store's own check tells it
+        look.findings.append(unseen(look.check.name, str(error)))
     except Exception as error:  # noqa: BLE001  (whatever it is, it is a finding)
         look.failure = _told(error)
 

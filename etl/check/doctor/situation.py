@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from etl.check.doctor.secrets import censored, is_dsn, secrets_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from etl.check.doctor.origins import Sources
+    from etl.check.doctor.store_heard import StoreHeard
     from etl.config import Settings
     from lake.paths import Lake
 
@@ -57,7 +60,32 @@ class Situation:
         """The lake, be it there or not."""
         from lake.paths import Lake  # noqa: PLC0415  (pyarrow may be what is missing)
 
-        return Lake(self.settings.root)
+        return Lake(self.settings.place)
+
+    @property
+    def is_in_bucket(self) -> bool:
+        """Whether the lake is to lie in a bucket, and not on a disk."""
+        return isinstance(self.settings.root, str)
+
+    @property
+    def here(self) -> "Path":
+        """The folder of this machine for the lake: the lake itself, if it is on a disk."""
+        root = self.settings.root
+        return self.lake.here if isinstance(root, str) else root.absolute()
+
+    @cached_property
+    def store_heard(self) -> "StoreHeard | None":
+        """What the store of a lake in a bucket answered; None of a lake on a disk."""
+        from etl.check.doctor.store_heard import hear  # noqa: PLC0415  (httpx may be missing)
+        from lake.store.place import ObjectPlace  # noqa: PLC0415
+
+        root = self.lake.root
+        return hear(root.store) if isinstance(root, ObjectPlace) else None
+
+    @property
+    def silence(self) -> str:
+        """Why the store of the lake cannot be asked; empty where it can, or there is none."""
+        return "" if self.store_heard is None else self.store_heard.error
 
     def censor(self, text: str) -> str:
         """Return a text without any secret of this installation, in one line."""

@@ -1,4 +1,4 @@
-"""The lake's folder: its format, what killed processes left, and who holds locks."""
+"""The folder of a lake on a disk: its format, what killed processes left, and who holds locks."""
 
 import os
 import time
@@ -39,6 +39,8 @@ class Tree:
 def look(situation: Situation) -> Iterator[Finding]:
     """Look at the folder, its marker, its files and its locks."""
     root = situation.lake.root
+    if not isinstance(root, Path):
+        return  # store.py looks at it
     if not root.exists():
         yield found("lake.none", f"{root} is not there", folder=root)
         return
@@ -49,7 +51,7 @@ def look(situation: Situation) -> Iterator[Finding]:
     if not any(root.iterdir()):
         yield found("lake.none", f"{root} is empty", folder=root)
         return
-    yield from _marker(situation)
+    yield from marker(situation)
     tree = _walk(root, situation.now_ms / 1000)
     yield _size(tree, root)
     yield from _month(tree, root, situation.now_ms / 1000)
@@ -57,7 +59,8 @@ def look(situation: Situation) -> Iterator[Finding]:
     yield from _locks(tree, situation.now_ms / 1000)
 
 
-def _marker(situation: Situation) -> Iterator[Finding]:
+def marker(situation: Situation) -> Iterator[Finding]:
+    """Look at the lake's format."""
     root = situation.lake.root
     if not (root / MARKER).exists():
         yield found("lake.marker", f"{root} has no {MARKER}")

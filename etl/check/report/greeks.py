@@ -27,6 +27,7 @@ from etl.when import format_moment
 from lake.paths import Lake
 from lake.read import footer
 from lake.span import Span
+from lake.store.place import Place
 from validators.greeks.errors import WORDS_OF_VERDICT
 
 MOST_ROWS = 200_000
@@ -52,10 +53,10 @@ def greeks(lake: Lake) -> Markup:
     UsageError
         If no ticker held can be compared; the message says why.
     """
-    days = [path for path in lake.files(DATASET) if footer(path).num_rows]
+    days = _last_day(lake.files(DATASET))
     if not days:
         return Markup("")
-    span = _span([path for path in days if path.stem == max(one.stem for one in days)])
+    span = _span(days)
     report = validate(lake, [], days=1, span=span, age_s=0.0, stale_s=STALE_S)
     first, last = format_moment(span.start_ms), format_moment(span.end_ms)
     lead = joined(
@@ -69,7 +70,15 @@ def greeks(lake: Lake) -> Markup:
     return section("greeks", "Greeks against Deribit's", paragraph(lead), *_told(report))
 
 
-def _span(paths: Sequence[Any]) -> Span:
+def _last_day(paths: Sequence[Place]) -> list[Place]:
+    """Return the files of the newest day that has rows; those before it are not asked."""
+    for day in sorted({path.stem for path in paths}, reverse=True):
+        if mine := [path for path in paths if path.stem == day and footer(path).num_rows]:
+            return mine
+    return []
+
+
+def _span(paths: Sequence[Place]) -> Span:
     """Return which stretch of the newest day is compared: all of it, or its last hour."""
     end = max(newest_ms(path) for path in paths) + 1
     rows = sum(footer(path).num_rows for path in paths)

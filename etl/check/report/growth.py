@@ -11,7 +11,7 @@ from etl.check.report.strips import held_spans
 from etl.check.report.survey import Survey
 from lake.ledger import Record
 from lake.span import Span
-from lake.write import free_bytes
+from lake.store.files import ABUNDANT, free_bytes
 
 if TYPE_CHECKING:
     from etl.check.report.sizes import File
@@ -110,15 +110,18 @@ def outlook(bytes_: Sequence[float], besides: float, free: int) -> str:
     besides
         What the whole lake takes, over what its published rows take [1].
     free
-        Of the disk [B].
+        Of the disk [B]; `ABUNDANT` of a bucket.
     """
     whole = [taken for taken in bytes_[:-1][-RATE:] if taken]
     if not whole:
         return "No whole month is held: nothing says yet what a year will take."
     year = 12 * sum(whole) / len(whole) * besides
+    rate = (
+        f"At the rate of the last {len(whole)} whole months of data a year takes {size(year)}, "
+        "raw and ledger included"
+    )
+    if free == ABUNDANT:
+        return f"{rate}; a bucket does not fill up."
     years = free / year
     lasts = f"{years:,.1f}" if years < ENOUGH_YEARS else f"more than {ENOUGH_YEARS}"
-    return (
-        f"At the rate of the last {len(whole)} whole months of data a year takes {size(year)}, "
-        f"raw and ledger included; {size(free)} are free, enough for {lasts} years."
-    )
+    return f"{rate}; {size(free)} are free, enough for {lasts} years."

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from itertools import groupby
 from typing import Any
 
 import polars as pl
@@ -11,6 +11,7 @@ from etl.catalog import find
 from lake.errors import CorruptFileError, MissingColumnError
 from lake.paths import Lake
 from lake.read import footer, scan_files
+from lake.store.place import Place
 
 
 def newest_rows(
@@ -44,15 +45,13 @@ def newest_rows(
     names = ("timestamp", *columns)
     contract = find(dataset).model.to_schema().columns
     types = {name: contract[name].dtype.type for name in names}
-    newest: dict[str, Path] = {}
-    for path in lake.files(dataset):  # sorted by part and period
-        if footer(path).num_rows:
-            newest[path.parent.name] = path
-    frames = [_last_rows(path, types, within) for path in newest.values()]
+    by_part = groupby(lake.files(dataset), key=lambda path: path.parent.name)  # sorted by period
+    newest = (_newest(list(paths)) for _, paths in by_part)
+    frames = [_last_rows(path, types, within) for path in newest if path is not None]
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
 
-def newest_ms(path: Path) -> int:
+def newest_ms(path: Place) -> int:
     """Return the moment of the last row of a file [ms]; 0 where it has none.
 
     Raises
@@ -70,7 +69,12 @@ def moment(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _last_rows(path: Path, types: Mapping[str, Any], within: timedelta) -> pl.DataFrame:
+def _newest(paths: Sequence[Place]) -> Place | None:
+    """Return the last file of some that has rows; those before it are not asked."""
+    return next((path for path in reversed(paths) if footer(path).num_rows), None)
+
+
+def _last_rows(path: Place, types: Mapping[str, Any], within: timedelta) -> pl.DataFrame:
     _check_columns(path, types)
     last = moment(newest_ms(path))
     since = pl.col("timestamp") >= pl.lit(last - within)
@@ -78,7 +82,7 @@ def _last_rows(path: Path, types: Mapping[str, Any], within: timedelta) -> pl.Da
     return _collected(rows, path).with_columns(part=pl.lit(path.parent.name))
 
 
-def _check_columns(path: Path, types: Mapping[str, Any]) -> None:
+def _check_columns(path: Place, types: Mapping[str, Any]) -> None:
     """Refuse a file that lacks a column, or has it of another type, where one is given."""
     footer(path)
     held = scan_files([path]).collect_schema()
@@ -89,7 +93,7 @@ def _check_columns(path: Path, types: Mapping[str, Any]) -> None:
             raise CorruptFileError(path, f"column {name} is {held[name]}, expected {kind}")
 
 
-def _collected(rows: pl.LazyFrame, path: Path) -> pl.DataFrame:
+def _collected(rows: pl.LazyFrame, path: Place) -> pl.DataFrame:
     try:
         return rows.collect()
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -1,6 +1,5 @@
 """What a lake takes: rows and bytes of each dataset and year, and of what lies beside them."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +22,8 @@ from etl.check.report.survey import Survey
 from lake.partition import Partition
 from lake.paths import EMPTY, TOPS
 from lake.span import is_period
+from lake.store.files import entries, folders
+from lake.store.place import Place
 
 BESIDES = {
     "raw": "answers of the exchange, byte for byte",
@@ -145,28 +146,19 @@ def _folder(name: str, one: Size) -> list[object]:
     return [name, BESIDES.get(name, "not of the lake itself"), f"{one.files:,}", size(one.bytes)]
 
 
-def _besides(root: Path) -> dict[str, Size]:
+def _besides(root: Place) -> dict[str, Size]:
     """Return files and bytes of what lies in the lake's other folders."""
     found: Counter[str] = Counter()
     files: Counter[str] = Counter()
-    for top in (one for one in _entries(root) if one.is_dir() and one.name not in TOPS):
-        for folder, _, names in os.walk(top.path):
-            for name in names:
-                is_own = top.name != BACKUP or not _is_linked(Path(folder, name))
-                if is_own and (bytes_ := _bytes(Path(folder, name))) is not None:
-                    found[top.name] += bytes_
-                    files[top.name] += 1
+    for top in (name for name in folders(root) if name not in TOPS):
+        for one in entries(root / top):
+            if top != BACKUP or not _is_linked(root / top / one.name):
+                found[top] += one.size
+                files[top] += 1
     return {name: Size(0, files[name], found[name]) for name in files}
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        return list(os.scandir(folder))
-    except FileNotFoundError:  # a lake that was not made yet
-        return []
-
-
-def _bytes(path: Path) -> int | None:
+def _bytes(path: Place) -> int | None:
     """Return the size of a file; None where another process took it away meanwhile."""
     try:
         return path.stat().st_size
@@ -174,9 +166,9 @@ def _bytes(path: Path) -> int | None:
         return None
 
 
-def _is_linked(path: Path) -> bool:
+def _is_linked(path: Place) -> bool:
     """Whether a file has another name; one that another process took away meanwhile has none."""
     try:
-        return path.stat().st_nlink > 1
+        return isinstance(path, Path) and path.stat().st_nlink > 1
     except FileNotFoundError:
         return False

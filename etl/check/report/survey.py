@@ -7,7 +7,7 @@ from functools import cached_property
 
 from etl.check.books import Books
 from etl.check.status import Status, Verdict, overall, statuses_of
-from lake.paths import Lake
+from lake.paths import EVERYTHING, Lake
 from lake.span import Span
 
 DAY_MS = 86_400_000
@@ -53,7 +53,7 @@ def survey(lake: Lake, now_ms: int) -> Survey:
     CorruptFileError
         If a ledger file cannot be read.
     """
-    books = Books(lake)
+    books = Books(lake.listed(EVERYTHING))
     return Survey(books, statuses_of(books), now_ms)
 
 

@@ -179,6 +179,8 @@ def _gauges(board: Board, collect: Collect, now_ms: int) -> Iterator[Reading]:
     yield _of_journal(board, collect, now_ms)
     if board.free_bytes is not None:
         yield _of_disk(board, collect, now_ms)
+    if board.live_limit_ms and board.published_ms is not None:
+        yield _of_live(board.published_ms, board.live_limit_ms, now_ms)
     if board.unfolded_since_ms is not None:
         yield _of_fold(board.unfolded_since_ms, now_ms)
     if board.database.is_wanted:
@@ -239,6 +241,15 @@ def _of_fold(since_ms: int, now_ms: int) -> Reading:
         f" (limit {format_age(FOLD_LIMIT_MS)}): the log says why"
     )
     return Reading("fold", text, since_ms, FOLD_LIMIT_MS, age_ms > FOLD_LIMIT_MS)
+
+
+def _of_live(published_ms: int, limit_ms: int, now_ms: int) -> Reading:
+    age_ms = now_ms - published_ms
+    text = (
+        f"the bucket has not taken the live day for {format_age(age_ms)}"
+        f" (limit {format_age(limit_ms)}): what comes is kept in the journal here"
+    )
+    return Reading("bucket", text, published_ms, limit_ms, age_ms > limit_ms)
 
 
 def _of_database(board: Board, collect: Collect, now_ms: int) -> Reading:

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from etl.catalog import find
-from etl.database.parts import batches, in_table, schema_of
+from etl.database.parts import batches, in_table, schema_of, strays
 from etl.errors import LoadError
 from lake.ledger import Record, write_record
 from lake.partition import Partition
@@ -53,3 +53,23 @@ def test_a_column_that_has_to_be_there_is_missed_by_name_of_the_file(tmp_path):
 
     with pytest.raises(LoadError, match=r"BTC-PERPETUAL/2024\.parquet: expected columns .*cost"):
         batch.read()
+
+
+def test_a_file_whose_line_came_since_is_no_stray(tmp_path):
+    lake, rows = Lake(tmp_path), some(CANDLES)
+    publish_table(rows, lake.clean(PARTITION))
+    (told,) = strays(lake, CANDLES, [])
+    assert told.startswith(f"{lake.clean(PARTITION)} has no line in the ledger")
+
+    write_record(lake, PARTITION, Record(rows=1, checksum=checksum(rows)))
+
+    assert strays(lake, CANDLES, []) == []
+    assert strays(lake, CANDLES, batches(lake, CANDLES)) == []
+
+
+def test_a_file_where_its_line_has_none_is_a_stray(tmp_path):
+    lake, rows = Lake(tmp_path), some(CANDLES)
+    publish_table(rows, lake.derived(PARTITION))
+    write_record(lake, PARTITION, Record(rows=1, checksum=checksum(rows)))
+    (told,) = strays(lake, CANDLES, batches(lake, CANDLES))
+    assert told.startswith(f"{lake.derived(PARTITION)} has no line")
