@@ -1,4 +1,4 @@
-"""Two builds side by side, in turn and each a whole process: replay, its memory, status, --help.
+"""Two builds in turn, each a whole process: replay, its memory, status, questions, --help.
 
 ``python -m benchmarks.builds [COMMIT]`` holds this build against another. The lake is made by the
 other build from the simulated exchange, and kept between runs; each build works on a copy.
@@ -32,6 +32,11 @@ BACKFILLS = (
     ("perpetuals", "--instruments", "BTC-PERPETUAL,ETH-PERPETUAL", "--start", START, "--end", END),
     ("futures", *YEAR),
 )
+QUERIES = {
+    "a day of one perpetual": "SELECT count(*), max(high) FROM perpetuals_ohlcv WHERE "
+    "instrument = 'BTC-PERPETUAL' AND timestamp >= '2025-03-01' AND timestamp < '2025-03-02'",
+    "both perpetuals, all years": "SELECT instrument, avg(close) FROM perpetuals_ohlcv GROUP BY 1",
+}
 FUTURES = 5_000  # of two years each
 WEEK_MS = 7 * 86_400_000
 
@@ -79,6 +84,16 @@ def main() -> None:
                 f"status of {2 * FUTURES:,} partitions [s]",
                 _in_turn(builds, STARTS, lambda b: _wall(b.start(small, "status"))),
                 "{:.3f}",
+            ),
+            *(
+                _row(
+                    f"{name} [s]",
+                    _in_turn(
+                        builds, STARTS, lambda b, sql=sql: _wall(b.start(b.lake, "query", sql))
+                    ),
+                    "{:.3f}",
+                )
+                for name, sql in QUERIES.items()
             ),
             _row(
                 "--help [s]",

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -158,16 +158,18 @@ async def _paced(socket: ServerConnection, due: float) -> None:
     await asyncio.sleep(early if early > SHORTEST_S else 0)
 
 
-def _chain(market: Market) -> Iterator[dict[str, Any]]:
+def _chain(market: Market, currencies: Collection[str] = CURRENCIES) -> Iterator[dict[str, Any]]:
     for name, family in BY_NAME.items():
-        if family.settlement_currency in CURRENCIES:
+        if family.settlement_currency in currencies:
             chain = market.world.options.chain(name)
             yield from tickers(market, chain, living(chain, market.now_ms))
 
 
-def notifications_of(market: Market) -> Iterator[tuple[str, bytes]]:
+def notifications_of(
+    market: Market, currencies: Collection[str] = CURRENCIES
+) -> Iterator[tuple[str, bytes]]:
     """Yield the channel and the message of the ticker of every option of a moment."""
-    for data in _chain(market):
+    for data in _chain(market, currencies):
         channel = f"ticker.{data['instrument_name']}.agg2"
         yield channel, _notification(channel, data)
 
