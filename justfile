@@ -179,6 +179,18 @@ doctor *options:
 report *options:
     @{{ lake }} report "$@"
 
+# A copy in a bucket, up to date with the lake: just push s3://bucket/lake --dry-run
+[group('lake')]
+[no-exit-message]
+push *options:
+    @{{ lake }} push "$@"
+
+# The lake here, up to date with one in a bucket: just pull s3://bucket/lake --no-raw
+[group('lake')]
+[no-exit-message]
+pull *options:
+    @{{ lake }} pull "$@"
+
 # Copies elsewhere, and back: just backup run, just backup verify, just backup restore --to restored
 [group('lake')]
 [no-exit-message]
@@ -283,7 +295,7 @@ fmt:
 schema:
     {{ python }} -m tests.schema
 
-# Pages that are generated: docs/cli.md, the table of settings, the columns in docs/lake.md
+# Pages that are generated: docs/cli.md, docs/scale.md, the table of settings, columns in docs/lake.md
 [group('work')]
 docs:
     {{ python }} -m tests.pages

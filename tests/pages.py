@@ -13,6 +13,7 @@ import typer.main
 from pydantic_core import to_jsonable_python
 from typer import rich_utils
 
+from benchmarks import sizing_page
 from cli import app
 from etl.config import Settings
 from etl.sync.starting import as_toml, settings_of, settings_text
@@ -58,6 +59,7 @@ def main() -> None:
     INSTALLED.write_text(installed_settings(), encoding="utf-8")
     write_dictionary()
     write_findings()
+    sizing_page.main()
 
 
 def cli_page() -> str:
