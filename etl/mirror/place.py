@@ -10,7 +10,7 @@ from etl.errors import UsageError
 from etl.mirror.known import FOLDER
 from lake.errors import UnconditionalStoreError
 from lake.paths import MARKER, Lake, Marker, check_bucket, read_marker, write_marker
-from lake.store.conditions import check_conditional
+from lake.store.conditions import check_conditional, forget_trials
 from lake.store.files import names, remove
 from lake.store.place import ObjectPlace, Place
 
@@ -88,6 +88,9 @@ class Ends:
 
     def finish(self) -> None:
         """Say of the copy that it is finished, where it did not say so."""
+        root = self.target.root
+        if isinstance(root, ObjectPlace) and (self.before is None or self.before.unfinished):
+            forget_trials(root.store)
         if self.before != self.after:
             write_marker(self.target, self.after)
 

@@ -8,6 +8,7 @@ from lake.store.objects import ObjectStore
 CREATES = "makes an object where there is one already (If-None-Match)"
 REPLACES = "replaces an object that another has replaced meanwhile (If-Match)"
 KNOWS_NONE = "knows no conditions of a put (If-None-Match, If-Match)"
+TRIAL = "conditions-"
 UNKNOWN = {"NotImplemented", "XNotImplemented"}
 
 
@@ -23,7 +24,7 @@ def check_conditional(store: ObjectStore) -> None:
     UnreachableStoreError
         If it does not answer.
     """
-    key = f"conditions-{secrets.token_hex(8)}"
+    key = f"{TRIAL}{secrets.token_hex(8)}"
     try:
         first = store.put_if(key, b"first", None)
         try:
@@ -40,6 +41,12 @@ def check_conditional(store: ObjectStore) -> None:
         if error.code in UNKNOWN:
             raise UnconditionalStoreError(store.url, KNOWS_NONE) from error
         raise
+
+
+def forget_trials(store: ObjectStore) -> None:
+    """Remove what a process left that was killed while it tried the store out."""
+    _, found = store.folders()
+    store.delete(*(one.key for one in found if one.key.startswith(TRIAL)))
 
 
 def _is_taken(store: ObjectStore, key: str, data: bytes, tag: str | None) -> bool:

@@ -385,7 +385,7 @@ def test_a_folding_process_that_is_killed_ends_the_run_in_one_line(healthy, tmp_
         product = beside(healthy, tmp_path, exchange.url)
         with monkeypatch.context() as patch:
             patch.setattr(run, "is_large", lambda *_: True)
-            patch.setattr(run, "settle", killed)
+            patch.setattr(run, "settle_for", killed)
             done = product.run("backfill", *WORDS)
         again = product.run("backfill", *WORDS)
 
@@ -395,7 +395,7 @@ def test_a_folding_process_that_is_killed_ends_the_run_in_one_line(healthy, tmp_
     assert content(product) == content(healthy)
 
 
-def killed(_came):
+def killed(_loan, _came):
     """Die as a process does that the system takes for too large."""
     os.kill(os.getpid(), signal.SIGKILL)
 
