@@ -37,7 +37,7 @@ def lake(tmp_path):
 
 @pytest.fixture
 def bucket():
-    return f"bucket-{next(NUMBERS)}"
+    return f"repository-{next(NUMBERS)}"
 
 
 @pytest.fixture
