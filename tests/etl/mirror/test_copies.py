@@ -8,13 +8,14 @@ from etl.check.status import statuses
 from etl.config import Settings
 from etl.errors import UsageError
 from etl.mirror import rounds
+from etl.mirror.place import Ends
 from etl.pipeline import open_to_write
 from etl.progress import LogProgress
 from lake import raw
 from lake.errors import CorruptFileError, LakeFormatError, PartitionBusyError, RefusedByStoreError
 from lake.ledger import read_record
 from lake.lock import locked
-from lake.paths import FORMAT, Lake, open_lake, read_marker
+from lake.paths import FORMAT, Lake, Marker, open_lake, read_marker
 from lake.publish import publish, withdraw
 from lake.read import scan
 from lake.verify import verify
@@ -370,3 +371,13 @@ def test_a_lake_that_lost_most_of_its_partitions_takes_none_from_the_copy(
     assert bucket.objects() == was
     bucket.pull(lake.root)
     assert bucket.objects().keys() == {n for n in beside(lake) if n != "lake.json"}
+
+
+def test_a_push_that_is_finished_removes_what_a_killed_trial_of_the_store_left(lake, bucket):
+    Ends(lake, bucket.at(), None, Marker(lake="one")).begin()
+    bucket.at().root.store.put_if("conditions-0123456789abcdef", b"first", None)
+
+    Ends(lake, bucket.at(), Marker(lake="one", unfinished=True), Marker(lake="one")).finish()
+
+    assert list(bucket.objects()) == []
+    assert read_marker(bucket.at()) == Marker(lake="one")

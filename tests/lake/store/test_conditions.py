@@ -2,7 +2,7 @@ import pytest
 
 from lake.errors import RefusedByStoreError, UnconditionalStoreError
 from lake.paths import open_lake
-from lake.store.conditions import CREATES, KNOWS_NONE, REPLACES, check_conditional
+from lake.store.conditions import CREATES, KNOWS_NONE, REPLACES, check_conditional, forget_trials
 from lake.store.place import place_of
 from tests.objects import heedless
 from tests.objects.heedless import heedless as serving
@@ -26,6 +26,16 @@ def test_a_store_that_keeps_its_promises_is_taken_and_nothing_is_left(object_ser
         check_conditional(opened(wire.address, bucket).store)
         assert object_server.objects(bucket) == []
         assert len(wire.requests) < 10
+
+
+def test_what_a_killed_trial_left_is_removed_and_nothing_else(object_server):
+    store = opened(object_server.s3, object_server.bucket()).store
+    for key in ("conditions-0123456789abcdef", "lake.json", "raw/conditions-1"):
+        store.put_if(key, b"first", None)
+
+    forget_trials(store)
+
+    assert [one.key for one in store.below()] == ["lake.json", "raw/conditions-1"]
 
 
 @pytest.mark.parametrize(
